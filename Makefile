@@ -1,0 +1,112 @@
+# Lineage: the road from the recurrent network to Mamba, in plain C.
+# `make help` lists what can be asked for.
+
+CC     ?= cc
+BUILD  ?= build
+ARGS   ?=
+
+# Asked for where the compiler knows them. Never -ffast-math: results are to be trusted.
+WANTED   = -march=native -fno-math-errno -fno-trapping-math
+accepted = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+OPTIMIZE ?= -O3
+CFLAGS   ?= $(OPTIMIZE) -g
+FLAGS   := -std=gnu11 -Wall -Wextra $(foreach flag,$(WANTED),$(call accepted,$(flag)))
+LIBS     = -lm -pthread
+
+LIBRARY  := $(patsubst src/%.c,$(BUILD)/obj/src/%.o,$(wildcard src/*.c))
+CHAPTERS := $(notdir $(patsubst %/main.c,%,$(wildcard chapters/*/main.c)))
+NUMBERS  := $(foreach chapter,$(CHAPTERS),$(firstword $(subst -, ,$(chapter))))
+SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help all test check-all debug data format clean
+
+help:
+	@echo 'make chapter-04        build chapter 04 and make its guided run (chapters: $(NUMBERS))'
+	@echo 'make chapter-04 ARGS="--steps 5000 --width 256"   the same, with options'
+	@echo 'make all               build every chapter, each as build/chapter-NN'
+	@echo 'make test              run all tests (needs the Check framework)'
+	@echo 'make test-04           run the tests of one chapter, or of one file: make test-ops'
+	@echo 'make check-all         all of it: both compilers, sanitizers, formatting, slow tests'
+	@echo 'make debug             build with symbols and checks under build/debug/'
+	@echo 'make data              download tiny Shakespeare into data/'
+	@echo 'make format            format the source'
+	@echo 'make clean             remove build/ (what was trained, under runs/, stays)'
+
+all: $(addprefix $(BUILD)/chapter-,$(NUMBERS))
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+
+$(BUILD)/liblineage.a: $(LIBRARY)
+	@rm -f $@
+	ar rcs $@ $^
+
+# One program a chapter: build/chapter-04 from chapters/04-gpt/*.c.
+define chapter_rules
+$(1)_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard chapters/$(1)/*.c))
+$(BUILD)/chapter-$(2): $$($(1)_OBJECTS) $(BUILD)/liblineage.a
+	$$(CC) $$(FLAGS) $$(CFLAGS) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+.PHONY: chapter-$(2)
+chapter-$(2): $(BUILD)/chapter-$(2)
+	@$(BUILD)/chapter-$(2) $$(ARGS)
+# A chapter's suite, test_04.c, is linked with the chapter except for its main.
+$(BUILD)/tests/$(2): $$(filter-out %/main.o,$$($(1)_OBJECTS)) | $(BUILD)/chapter-$(2)
+$(BUILD)/obj/tests/test_$(2).o: FLAGS += -Ichapters/$(1)
+endef
+$(foreach chapter,$(CHAPTERS),\
+  $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
+
+# The tests. A suite is one file tests/test_NAME.c; what suites share is in tests/support/.
+SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+CHECK    = $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt)
+
+$(BUILD)/obj/tests/%.o: FLAGS += -Itests/support -DBUILD='"$(BUILD)"'
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/test_%.o $(SUPPORT) $(BUILD)/liblineage.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(CHECK) $(LIBS)
+
+.PHONY: have-check $(addprefix test-,$(SUITES))
+have-check:
+	@echo '#include <check.h>' | $(CC) -E -x c - >/dev/null 2>&1 || \
+	  { echo 'the tests need the Check framework: on Debian, apt-get install check' >&2; exit 1; }
+
+$(addprefix test-,$(SUITES)): test-%: have-check $(BUILD)/tests/%
+	@$(BUILD)/tests/$*
+
+# All suites are run, even after one has failed; the status tells whether any did.
+test: have-check $(addprefix $(BUILD)/tests/,$(SUITES))
+	@status=0; for suite in $(SUITES); do $(BUILD)/tests/$$suite || status=1; done; exit $$status
+
+debug:
+	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS='-O1 -g -DLINEAGE_DEBUG' all
+
+FORMATTED = $(wildcard src/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support/*.[ch] docs/*.[ch])
+format:
+	clang-format -i $(FORMATTED)
+
+SANITIZE = -O1 -g -DLINEAGE_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
+check-all:
+	clang-format --dry-run --Werror $(FORMATTED)
+	$(MAKE) --no-print-directory BUILD=build/clang CC=clang CFLAGS='-O3 -Werror' all test
+	$(MAKE) --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
+	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all
+	LINEAGE_SLOW=1 $(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' test
+
+# What everyone quotes losses on; checked before it is put in place.
+SHAKESPEARE_URL = https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt
+SHAKESPEARE_SHA = 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed
+data: data/tinyshakespeare.txt
+data/tinyshakespeare.txt:
+	curl -fL --output $@.new $(SHAKESPEARE_URL)
+	echo '$(SHAKESPEARE_SHA)  $@.new' | sha256sum --check --quiet
+	mv $@.new $@
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

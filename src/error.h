@@ -1,0 +1,36 @@
+/* error.h - two kinds of trouble, and one way to speak of each.
+ *
+ * Troubles of the world (a missing file, a bad option, a full disk) are returned: a
+ * function takes an `Error *`, writes one sentence into it with fail(), and returns false
+ * or NULL. Only main() prints the sentence and ends the program.
+ *
+ * Mistakes of the programmer (shapes that do not fit, a tape used twice) abort on the
+ * spot with misuse(): there is nothing sensible to return to. */
+#ifndef LINEAGE_ERROR_H
+#define LINEAGE_ERROR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+    char text[1024]; /* one sentence, without a newline; "" while all is well */
+} Error;
+
+/* Writes the sentence, printf style, cut to fit. Always returns false, so that a function
+ * can say `return fail(error, ...)`. */
+bool fail(Error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "prefix: " before the sentence: who was speaking. Always returns false. */
+bool fail_within(Error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A mistake in the program: flushes stdout, prints the sentence to stderr and aborts. */
+_Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Memory, zeroed, that one cannot do without. When there is none the program ends with a
+ * sentence and status 1. The caller frees it with free(). */
+void *allocate(size_t count, size_t size);
+
+/* Ends the program with the sentence "out of memory: ..." and status 1. */
+_Noreturn void out_of_memory(size_t bytes, const char *what);
+
+#endif
