@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool fail(Error *error, const char *format, ...)
 {
@@ -13,6 +14,9 @@ bool fail(Error *error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
+    for (char *c = error->text; *c; c++) /* names come from anywhere; a sentence is one line */
+        if ((unsigned char)*c < ' ')
+            *c = '?';
     return false;
 }
 
@@ -25,7 +29,8 @@ bool fail_within(Error *error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(prefix, sizeof prefix, format, arguments);
     va_end(arguments);
-    return fail(error, "%s: %.*s", prefix, (int)(sizeof sentence - sizeof prefix), sentence);
+    return fail(error, "%s: %.*s", prefix, (int)(sizeof sentence - sizeof prefix),
+                sentence);
 }
 
 _Noreturn void misuse(const char *format, ...)
@@ -49,11 +54,18 @@ void *allocate(size_t count, size_t size)
     return memory;
 }
 
+size_t physical_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
+}
+
 _Noreturn void out_of_memory(size_t bytes, const char *what)
 {
     fflush(stdout);
-    fprintf(stderr, "out of memory: %.1f MB for %s cannot be had; try a smaller --batch, "
-                    "--context or --width\n",
+    fprintf(stderr,
+            "out of memory: %.1f MB for %s cannot be had; try a smaller --batch, "
+            "--context or --width\n",
             (double)bytes / 1e6, what);
     exit(1);
 }

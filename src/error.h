@@ -21,7 +21,8 @@ typedef struct {
 bool fail(Error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "prefix: " before the sentence: who was speaking. Always returns false. */
-bool fail_within(Error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool fail_within(Error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A mistake in the program: flushes stdout, prints the sentence to stderr and aborts. */
 _Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -29,6 +30,11 @@ _Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 
 /* Memory, zeroed, that one cannot do without. When there is none the program ends with a
  * sentence and status 1. The caller frees it with free(). */
 void *allocate(size_t count, size_t size);
+
+/* The bytes of memory that this machine has. Asking for more is refused before it is asked
+ * for, because a system that promises more than it has would later end the program without
+ * a word. */
+size_t physical_memory(void);
 
 /* Ends the program with the sentence "out of memory: ..." and status 1. */
 _Noreturn void out_of_memory(size_t bytes, const char *what);

@@ -73,7 +73,8 @@ bool folder_make(const char *path, Error *error)
     }
     struct stat status;
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
-        return fail(error, "cannot make the folder %s: a file of that name is in the way", path);
+        return fail(error, "cannot make the folder %s: a file of that name is in the way",
+                    path);
     return true;
 }
 

@@ -34,7 +34,8 @@ void json_free(Json *value);
 /* The member of an object, or NULL (also when `object` is NULL or no object). */
 const Json *json_member(const Json *object, const char *name);
 
-/* The number as an exact integer in [least, most]; false for anything else. */
+/* The number as an exact integer in [least, most]; false for anything else, and from 2^53
+ * on, where a double no longer tells neighbours apart. */
 bool json_integer(const Json *value, long least, long most, long *result);
 
 /* A string as JSON writes it, quotes and escapes included; the caller frees it. The text

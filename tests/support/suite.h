@@ -7,17 +7,17 @@
 
 /* The main of a suite: `SUITE("json", objects_keep_their_order, ...)`. Prints Check's
  * summary; the status is 1 when a test failed. `seconds` is what one test may take. */
-#define SUITE(name, seconds, ...)                                                        \
-    int main(void)                                                                       \
-    {                                                                                    \
-        const TTest *const tests[] = {__VA_ARGS__};                                      \
-        return run_suite(name, seconds, tests, (int)(sizeof tests / sizeof tests[0]));   \
+#define SUITE(name, seconds, ...)                                                      \
+    int main(void)                                                                     \
+    {                                                                                  \
+        const TTest *const tests[] = {__VA_ARGS__};                                    \
+        return run_suite(name, seconds, tests, (int)(sizeof tests / sizeof tests[0])); \
     }
 
 int run_suite(const char *name, double seconds, const TTest *const tests[], int count);
 
 /* Fails unless `text` contains `part`; prints both. */
-#define assert_contains(text, part)                                                      \
+#define assert_contains(text, part) \
     ck_assert_msg(strstr(text, part), "\"%s\" is not in \"%s\"", part, text)
 
 /* A fresh folder for the files of one test, removed with all in it by scratch_remove. */

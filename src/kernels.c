@@ -1,0 +1,269 @@
+/* kernels.c - the one place where speed is bought with complexity.
+ *
+ * The matrix product is most of the work of a training step. Three ideas make it fast:
+ *
+ * A *tile* of C, 6 rows by a few vectors, is held in registers while the whole inner
+ * dimension passes by. Each step loads a few vectors of B and six numbers of A and makes
+ * many multiply-adds of them: arithmetic, not memory, is then the limit.
+ *
+ * B is *packed*: a panel of it, as wide as a tile, is copied into the order in which it
+ * will be read, padded with zeros. The copy stays in the nearest cache and serves all rows.
+ *
+ * A is left alone when its rows are contiguous, and packed in the same manner when not.
+ * Long inner dimensions are cut into blocks so that what is packed stays small. */
+#include "kernels.h"
+#include "vector.h"
+
+#include <math.h>
+
+enum {
+    TILE_ROWS = 6,
+    TILE_VECTORS = LANES == 16 ? 4 : 2, /* 24 or 12 sums: as many as registers allow */
+    TILE_COLUMNS = TILE_VECTORS * LANES,
+    BLOCK_K = 256,
+    BLOCK_ROWS = 96
+};
+
+const long kernel_row_grain = TILE_ROWS, kernel_column_grain = TILE_COLUMNS;
+
+/* C[rows, vectors] (+)= A[rows, K] B[K, vectors]. Rows and vectors are constants wherever
+ * this is called, so that the sums become registers. */
+__attribute__((always_inline)) static inline void tile(const int rows, const int vectors,
+                                                       long K, Matrix a, const float *b,
+                                                       long b_row, float *c, long c_row,
+                                                       bool accumulate)
+{
+    V sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
+
+    for (long k = 0; k < K; k++) {
+        V right[TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            right[v] = v_load(b + k * b_row + v * LANES);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            V left = v_all(a.data[r * a.row + k * a.column]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] += left * right[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            v_store(c + r * c_row + v * LANES, sum[r][v]);
+}
+
+typedef void TileFunction(long K, Matrix a, const float *b, long b_row, float *c,
+                          long c_row, bool accumulate);
+#define TILE(rows, vectors)                                                           \
+    static void tile_##rows##_##vectors(long K, Matrix a, const float *b, long b_row, \
+                                        float *c, long c_row, bool accumulate)        \
+    {                                                                                 \
+        tile(rows, vectors, K, a, b, b_row, c, c_row, accumulate);                    \
+    }
+TILE(1, 1)
+TILE(2, 1)
+TILE(4, 1) TILE(6, 1) TILE(1, 2) TILE(2, 2) TILE(4, 2) TILE(6, 2)
+#if defined __AVX512F__
+    TILE(1, 3) TILE(2, 3) TILE(4, 3) TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
+#endif
+
+        static TileFunction *const tiles[TILE_VECTORS][4] = {
+            {tile_1_1, tile_2_1, tile_4_1, tile_6_1},
+            {tile_1_2, tile_2_2, tile_4_2, tile_6_2},
+#if defined __AVX512F__
+            {tile_1_3, tile_2_3, tile_4_3, tile_6_3},
+            {tile_1_4, tile_2_4, tile_4_4, tile_6_4},
+#endif
+};
+
+/* The tallest tile that fits into what is left. */
+static int tile_height(long rows_left)
+{
+    return rows_left >= 6 ? 6 : rows_left >= 4 ? 4 : rows_left >= 2 ? 2 : 1;
+}
+
+/* A[rows, K] into panels of one tile's height, each in the order k, row. */
+static void pack_a(long rows, long K, Matrix a, float *out)
+{
+    for (long i = 0; i < rows;) {
+        int height = tile_height(rows - i);
+        const float *from = a.data + i * a.row;
+        for (long k = 0; k < K; k++)
+            for (int r = 0; r < height; r++)
+                *out++ = from[r * a.row + k * a.column];
+        i += height;
+    }
+}
+
+/* B[K, columns] into rows of `width` floats, the last of them zeros. */
+static void pack_b(long K, long columns, long width, Matrix b, float *out)
+{
+    if (columns < width)
+        memset(out, 0, (size_t)(K * width) * sizeof *out);
+    if (b.column == 1) {
+        for (long k = 0; k < K; k++)
+            memcpy(out + k * width, b.data + k * b.row, (size_t)columns * sizeof *out);
+        return;
+    }
+    for (long k0 = 0; k0 < K; k0 += 16) {
+        long k1 = k0 + 16 < K ? k0 + 16 : K;
+        for (long j = 0; j < columns; j++)
+            for (long k = k0; k < k1; k++)
+                out[k * width + j] = b.data[k * b.row + j * b.column];
+    }
+}
+
+/* A tile that does not fit C, or not its strides, is made aside and then carried over. */
+static void tile_aside(TileFunction *f, long K, Matrix a, const float *b, long width,
+                       int rows, long columns, Matrix c, bool accumulate)
+{
+    float aside[TILE_ROWS * TILE_COLUMNS];
+    f(K, a, b, width, aside, width, false);
+    for (int r = 0; r < rows; r++)
+        for (long j = 0; j < columns; j++) {
+            float *to = c.data + r * c.row + j * c.column;
+            *to = accumulate ? *to + aside[r * width + j] : aside[r * width + j];
+        }
+}
+
+/* All rows of a block of A times one panel of B. */
+static void multiply_panel(long rows, long columns, long width, long K, Matrix a,
+                           bool packed_a, const float *b, long b_row, Matrix c,
+                           bool accumulate)
+{
+    bool direct = columns == width && c.column == 1;
+    for (long i = 0; i < rows;) {
+        int height = tile_height(rows - i);
+        TileFunction *f = tiles[width / LANES - 1][height == 6 ? 3 : height / 2];
+        Matrix left = packed_a ? (Matrix){a.data + i * K, 1, height}
+                               : (Matrix){a.data + i * a.row, a.row, a.column};
+        Matrix to = {c.data + i * c.row, c.row, c.column};
+        if (direct)
+            f(K, left, b, b_row, to.data, c.row, accumulate);
+        else
+            tile_aside(f, K, left, b, b_row, height, columns, to, accumulate);
+        i += height;
+    }
+}
+
+/* One block of rows and of the inner dimension, all columns. */
+static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
+                           bool accumulate)
+{
+    float packed_a[BLOCK_ROWS * BLOCK_K] __attribute__((aligned(64)));
+    float packed_b[BLOCK_K * TILE_COLUMNS] __attribute__((aligned(64)));
+    bool pack = a.column != 1 && M > 1;
+    if (pack) {
+        pack_a(M, K, a, packed_a);
+        a.data = packed_a;
+    }
+    for (long j = 0; j < N; j += TILE_COLUMNS) {
+        long columns = N - j < TILE_COLUMNS ? N - j : TILE_COLUMNS;
+        long width = (columns + LANES - 1) / LANES * LANES;
+        Matrix panel = {b.data + j * b.column, b.row, b.column};
+        Matrix to = {c.data + j * c.column, c.row, c.column};
+        /* For a few rows packing would cost more than it brings. */
+        if (M <= 2 * TILE_ROWS && b.column == 1 && columns == width) {
+            multiply_panel(M, columns, width, K, a, pack, panel.data, b.row, to,
+                           accumulate);
+            continue;
+        }
+        pack_b(K, columns, width, panel, packed_b);
+        multiply_panel(M, columns, width, K, a, pack, packed_b, width, to, accumulate);
+    }
+}
+
+void kernel_row_product(long N, long K, const float *a, Matrix b, Matrix c, bool accumulate)
+{
+    for (long j = 0; j < N; j++) {
+        float *to = c.data + j * c.column, dot = kernel_dot(K, a, b.data + j * b.column);
+        *to = accumulate ? *to + dot : dot;
+    }
+}
+
+void kernel_matmul(long M, long N, long K, Matrix a, Matrix b, Matrix c, bool accumulate)
+{
+    if (K == 0 && !accumulate)
+        for (long i = 0; i < M; i++)
+            for (long j = 0; j < N; j++)
+                c.data[i * c.row + j * c.column] = 0;
+
+    for (long k = 0; k < K; k += BLOCK_K)
+        for (long i = 0; i < M; i += BLOCK_ROWS) {
+            Matrix left = {a.data + i * a.row + k * a.column, a.row, a.column};
+            Matrix right = {b.data + k * b.row, b.row, b.column};
+            Matrix to = {c.data + i * c.row, c.row, c.column};
+            multiply_block(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, N,
+                           K - k < BLOCK_K ? K - k : BLOCK_K, left, right, to,
+                           accumulate || k > 0);
+        }
+}
+
+/* Sums run in several lanes at once, two vectors deep: faster, and more exact than one long
+ * sum. */
+float kernel_sum(long n, const float *x)
+{
+    V first = {0}, second = {0};
+    long i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        first += v_load(x + i);
+        second += v_load(x + i + LANES);
+    }
+    for (; i < n; i += LANES)
+        first += v_load_some(x + i, n - i < LANES ? n - i : LANES);
+    return v_sum(first + second);
+}
+
+float kernel_dot(long n, const float *x, const float *y)
+{
+    V first = {0}, second = {0};
+    long i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        first += v_load(x + i) * v_load(y + i);
+        second += v_load(x + i + LANES) * v_load(y + i + LANES);
+    }
+    for (; i < n; i += LANES) {
+        long m = n - i < LANES ? n - i : LANES;
+        first += v_load_some(x + i, m) * v_load_some(y + i, m);
+    }
+    return v_sum(first + second);
+}
+
+float kernel_greatest(long n, const float *x)
+{
+    V greatest = v_all(-INFINITY);
+    long i = 0;
+    for (; i + LANES <= n; i += LANES)
+        greatest = v_max(v_load(x + i), greatest);
+    float result = v_greatest(greatest);
+    for (; i < n; i++)
+        result = x[i] > result ? x[i] : result;
+    return result;
+}
+
+float kernel_exp_sum(long n, float *out, const float *x, float shift)
+{
+    V sum = {0};
+    long i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        V e = v_exp(v_load(x + i) - shift);
+        v_store(out + i, e);
+        sum += e;
+    }
+    float rest = 0;
+    if (i < n) {
+        V e = v_exp(v_load_some(x + i, n - i) - shift);
+        v_store_some(out + i, e, n - i);
+        for (; i < n; i++)
+            rest += out[i];
+    }
+    return v_sum(sum) + rest;
+}

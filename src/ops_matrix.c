@@ -1,0 +1,215 @@
+/* ops_matrix.c - matrix products: shapes and threads here, arithmetic in kernels.c. */
+#include "kernels.h"
+#include "ops.h"
+#include "parallel.h"
+#include "walk.h"
+
+enum { MOST_BATCH = MAX_RANK - 2, WORTH_IT = 100000 /* multiplications */ };
+
+/* Many matrices of one shape: how far apart they are in each of the dimensions in front. */
+typedef struct {
+    Matrix m;
+    long stride[MOST_BATCH];
+} Matrices;
+
+/* A product of matrices, or many of them. `add` adds to C; then C may have strides of 0,
+ * over which is summed, in order. */
+typedef struct {
+    long M, N, K;
+    int rank; /* dimensions in front */
+    long size[MOST_BATCH];
+    Matrices a, b, c;
+    bool add;
+    bool by_rows; /* how threads divide a single product */
+} Product;
+
+static Matrix part(Matrix m, long row, long column)
+{
+    m.data += row * m.row + column * m.column;
+    return m;
+}
+
+/* The matrices number i of the many. */
+static Matrix numbered(const Product *p, const Matrices *many, long i)
+{
+    Matrix m = many->m;
+    for (int d = p->rank - 1; d >= 0; d--) {
+        m.data += i % p->size[d] * many->stride[d];
+        i /= p->size[d];
+    }
+    return m;
+}
+
+static void whole_product(const Product *p, long N, Matrix a, Matrix b, Matrix c)
+{
+    if (p->M == 1 && a.column == 1 && b.row == 1 && b.column != 1)
+        kernel_row_product(N, p->K, a.data, b, c, p->add);
+    else
+        kernel_matmul(p->M, N, p->K, a, b, c, p->add);
+}
+
+static void whole_products(long from, long to, void *context)
+{
+    const Product *p = context;
+    for (long i = from; i < to; i++)
+        whole_product(p, p->N, numbered(p, &p->a, i), numbered(p, &p->b, i),
+                      numbered(p, &p->c, i));
+}
+
+static void part_of_product(long from, long to, void *context)
+{
+    const Product *p = context;
+    Matrix a = p->a.m, b = p->b.m, c = p->c.m;
+    if (p->by_rows)
+        kernel_matmul(to - from, p->N, p->K, part(a, from, 0), b, part(c, from, 0), p->add);
+    else
+        whole_product(p, to - from, a, part(b, 0, from), part(c, 0, from));
+}
+
+/* Where the innermost dimension in front continues the rows of A and C with the same B, the
+ * many products are one with more rows; where it continues the inner dimension and C is
+ * summed over it, one with a longer inner dimension. */
+static void merge(Product *p)
+{
+    while (p->rank > 0) {
+        int d = p->rank - 1;
+        bool rows = p->b.stride[d] == 0 && p->a.stride[d] == p->a.m.row * p->M &&
+                    p->c.stride[d] == p->c.m.row * p->M;
+        bool inner = p->add && p->c.stride[d] == 0 &&
+                     p->a.stride[d] == p->a.m.column * p->K &&
+                     p->b.stride[d] == p->b.m.row * p->K;
+        if (rows)
+            p->M *= p->size[d];
+        else if (inner)
+            p->K *= p->size[d];
+        else if (p->size[d] != 1)
+            return;
+        p->rank--;
+    }
+}
+
+static void multiply(Product p)
+{
+    merge(&p);
+    long count = 1;
+    bool summed = false;
+    for (int d = 0; d < p.rank; d++) {
+        count *= p.size[d];
+        summed |= p.c.stride[d] == 0;
+    }
+    bool small = (double)count * p.M * p.N * p.K < WORTH_IT;
+    if (small || (count > 1 && !summed)) {
+        parallel_for(count, small ? count : 1, whole_products, &p);
+        return;
+    }
+    p.by_rows = p.M >= p.N;
+    for (long i = 0; i < count; i++) {
+        Product one = p;
+        one.a.m = numbered(&p, &p.a, i);
+        one.b.m = numbered(&p, &p.b, i);
+        one.c.m = numbered(&p, &p.c, i);
+        parallel_for(p.by_rows ? p.M : p.N,
+                     p.by_rows ? kernel_row_grain : kernel_column_grain, part_of_product,
+                     &one);
+    }
+}
+
+/* x, or its gradient, as matrices under the dimensions in front of y, to which it
+ * broadcasts. */
+static Matrices matrices(const Tensor *x, float *data, const Tensor *y)
+{
+    int last = x->rank - 1, front = y->rank - 2;
+    Matrices many = {{data, x->stride[last - 1], x->stride[last]}, {0}};
+    for (int i = 0; i < front; i++) {
+        int own = i - (front - (x->rank - 2));
+        many.stride[i] = own < 0 || x->shape[own] == 1 ? 0 : x->stride[own];
+    }
+    return many;
+}
+
+static Matrices transposed(Matrices many)
+{
+    long row = many.m.row;
+    many.m.row = many.m.column;
+    many.m.column = row;
+    return many;
+}
+
+static Product product_of(const Tensor *y, long M, long N, long K, Matrices a, Matrices b,
+                          Matrices c, bool add)
+{
+    Product p = {M, N, K, y->rank - 2, {0}, a, b, c, add, false};
+    for (int i = 0; i < p.rank; i++)
+        p.size[i] = y->shape[i];
+    return p;
+}
+
+/* With Y = A B and the gradient G of Y: dA = G B', dB = A' G. */
+static void matmul_gradients(Op *op)
+{
+    const Tensor *a = op_input_shape(op, 0), *b = op_input_shape(op, 1);
+    const Tensor *y = op_output_shape(op);
+    long M = y->shape[y->rank - 2], N = y->shape[y->rank - 1], K = a->shape[a->rank - 1];
+    Matrices g = matrices(y, (float *)op_gout(op), y);
+    if (op_wants(op, 0)) {
+        Matrices right = transposed(matrices(b, op_input(op, 1)->data, y));
+        multiply(product_of(y, M, K, N, g, right, matrices(a, op_grad(op, 0), y), true));
+    }
+    if (op_wants(op, 1)) {
+        Matrices left = transposed(matrices(a, op_input(op, 0)->data, y));
+        multiply(product_of(y, K, N, M, left, g, matrices(b, op_grad(op, 1), y), true));
+    }
+}
+
+Tensor *t_matmul(Tensor *a, Tensor *b)
+{
+    Op *op = t_op("matmul", matmul_gradients, a, b);
+    if (a->rank < 2 || b->rank < 2)
+        op_misuse(op_tape(op), "matmul", "%s x %s: both need two dimensions or more",
+                  t_text(a), t_text(b));
+    long M = a->shape[a->rank - 2], K = a->shape[a->rank - 1], N = b->shape[b->rank - 1];
+    if (K != b->shape[b->rank - 2])
+        op_misuse(op_tape(op), "matmul", "%s x %s: inner sizes %ld and %d differ",
+                  t_text(a), t_text(b), K, b->shape[b->rank - 2]);
+    int shape[MAX_RANK], rank = t_broadcast("matmul", a, b, 2, shape);
+    shape[rank - 2] = (int)M;
+    shape[rank - 1] = (int)N;
+    Tensor *y = op_out_of(op, rank, shape);
+    multiply(product_of(y, M, N, K, matrices(a, a->data, y), matrices(b, b->data, y),
+                        matrices(y, y->data, y), false));
+    return y;
+}
+
+static void affine_backward(Op *op)
+{
+    matmul_gradients(op);
+    if (!op_wants(op, 2))
+        return;
+    const Tensor *y = op_output_shape(op), *b = op_input_shape(op, 2);
+    long stride[MAX_RANK] = {0};
+    stride[y->rank - 1] = b->stride[0];
+    walk(y->rank, y->shape, row_copy, 0, (Walked){op_grad(op, 2), stride}, true, 1,
+         &(Walked){(float *)op_gout(op), y->stride});
+}
+
+/* The bias is laid down first and the product added to it: one pass less. */
+Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
+{
+    Op *op = t_op("affine", affine_backward, x, w, b);
+    int last = x->rank - 1, shape[MAX_RANK];
+    if (x->rank < 2 || w->rank != 2 || b->rank != 1 || x->shape[last] != w->shape[0] ||
+        w->shape[1] != b->shape[0])
+        op_misuse(op_tape(op), "affine", "%s x %s + %s do not fit", t_text(x), t_text(w),
+                  t_text(b));
+    memcpy(shape, x->shape, sizeof shape);
+    shape[last] = w->shape[1];
+    Tensor *y = op_out_of(op, x->rank, shape);
+    long stride[MAX_RANK] = {0};
+    stride[last] = b->stride[0];
+    walk(y->rank, y->shape, row_copy, 0, (Walked){y->data, y->stride}, false, 1,
+         &(Walked){b->data, stride});
+    multiply(product_of(y, x->shape[last - 1], w->shape[1], w->shape[0],
+                        matrices(x, x->data, y), matrices(w, w->data, y),
+                        matrices(y, y->data, y), true));
+    return y;
+}

@@ -1,0 +1,339 @@
+/* ops_rows.c - the operations that take the last dimension, a row, as a whole. Rows are
+ * divided among threads; what is summed over rows, as the gradient of a norm's weight is,
+ * is divided by columns instead. */
+#include "kernels.h"
+#include "ops.h"
+#include "parallel.h"
+#include "vector.h"
+
+#include <math.h>
+
+enum { PIECE = 16384 /* elements that are worth a thread */ };
+
+/* What the work on a range of rows needs to know. */
+typedef struct {
+    int columns;
+    const float *x, *g;
+    float *y, *dx;
+    float *mean, *scale; /* of each row */
+    const float *weight, *bias;
+    float *dweight, *dbias;
+    float epsilon;
+    int queries; /* T of (..., T, S) */
+    const int *target;
+    double factor;
+} Rows;
+
+static void for_rows(long rows, Rows *r, void (*work)(long, long, void *))
+{
+    parallel_for(rows, 1 + PIECE / (r->columns + 1), work, r);
+}
+
+/* ---- Softmax ---- */
+
+static void softmax_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        const float *x = r->x + i * n;
+        float *y = r->y + i * n, greatest = kernel_greatest(n, x);
+        if (greatest == -INFINITY) { /* nothing to attend to */
+            memset(y, 0, (size_t)n * sizeof *y);
+            continue;
+        }
+        float scale = 1 / kernel_exp_sum(n, y, x, greatest);
+        for (long j = 0; j < n; j++)
+            y[j] *= scale;
+    }
+}
+
+/* dx = y (g - sum of g y). */
+static void softmax_back_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        const float *y = r->y + i * n, *g = r->g + i * n;
+        float *dx = r->dx + i * n, dot = kernel_dot(n, g, y);
+        for (long j = 0; j < n; j++)
+            dx[j] += y[j] * (g[j] - dot);
+    }
+}
+
+static void softmax_backward(Op *op)
+{
+    const Tensor *y = op_output(op);
+    Rows r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
+    r.dx = op_grad(op, 0);
+    for_rows(t_rows_of(y), &r, softmax_back_rows);
+}
+
+Tensor *t_softmax(Tensor *x)
+{
+    x = t_contiguous(x);
+    Op *op = t_op("softmax", softmax_backward, x);
+    if (x->rank == 0)
+        op_misuse(op_tape(op), "softmax", "a single number has no last dimension");
+    Tensor *y = op_out_like(op, x);
+    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .y = y->data};
+    for_rows(t_rows_of(x), &r, softmax_rows);
+    return y;
+}
+
+/* ---- The causal mask ---- */
+
+/* How many of the S keys the query in row i may see. */
+static long visible(const Rows *r, long i)
+{
+    return i % r->queries + 1 + (r->columns - r->queries);
+}
+
+static void causal_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        long seen = visible(r, i);
+        memcpy(r->y + i * n, r->x + i * n, (size_t)seen * sizeof(float));
+        for (long j = seen; j < n; j++)
+            r->y[i * n + j] = -INFINITY;
+    }
+}
+
+static void causal_back_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        long seen = visible(r, i);
+        for (long j = 0; j < seen; j++)
+            r->dx[i * n + j] += r->g[i * n + j];
+    }
+}
+
+static void causal_backward(Op *op)
+{
+    const Tensor *y = op_output_shape(op);
+    Rows r = {.columns = y->shape[y->rank - 1], .queries = y->shape[y->rank - 2]};
+    r.g = op_gout(op);
+    r.dx = op_grad(op, 0);
+    for_rows(t_rows_of(y), &r, causal_back_rows);
+}
+
+Tensor *t_causal(Tensor *scores)
+{
+    Tensor *x = t_contiguous(scores);
+    Op *op = t_op("causal", causal_backward, x);
+    if (x->rank < 2 || x->shape[x->rank - 2] > x->shape[x->rank - 1])
+        op_misuse(op_tape(op), "causal", "%s has more queries than keys", t_text(x));
+    Tensor *y = op_out_like(op, x);
+    Rows r = {.columns = x->shape[x->rank - 1], .queries = x->shape[x->rank - 2]};
+    r.x = x->data;
+    r.y = y->data;
+    for_rows(t_rows_of(x), &r, causal_rows);
+    return y;
+}
+
+/* ---- Layer norm ---- */
+
+static void layer_norm_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        const float *x = r->x + i * n;
+        float *y = r->y + i * n, mean = kernel_sum(n, x) / n;
+        for (long j = 0; j < n; j++)
+            y[j] = x[j] - mean;
+        float scale = 1 / sqrtf(kernel_dot(n, y, y) / n + r->epsilon);
+        for (long j = 0; j < n; j++)
+            y[j] = y[j] * scale * r->weight[j] + r->bias[j];
+        r->mean[i] = mean;
+        r->scale[i] = scale;
+    }
+}
+
+/* With h = (x - mean) scale and e = g weight: dx = scale (e - mean(e) - h mean(e h)). */
+static void layer_norm_back_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        const float *x = r->x + i * n, *g = r->g + i * n;
+        float *dx = r->dx + i * n, mean = r->mean[i], scale = r->scale[i];
+        V sum = {0}, sum_h = {0};
+        for (long j = 0; j < n; j += LANES) {
+            long m = n - j < LANES ? n - j : LANES;
+            V e = v_load_some(g + j, m) * v_load_some(r->weight + j, m);
+            sum += e;
+            sum_h += e * (v_load_some(x + j, m) - mean) * scale;
+        }
+        float mean_e = v_sum(sum) / n, mean_eh = v_sum(sum_h) / n;
+        for (long j = 0; j < n; j++) {
+            float h = (x[j] - mean) * scale;
+            dx[j] += scale * (g[j] * r->weight[j] - mean_e - h * mean_eh);
+        }
+    }
+}
+
+typedef struct {
+    Rows rows;
+    long count;
+} AllRows;
+
+static void layer_norm_back_columns(long from, long to, void *context)
+{
+    const AllRows *all = context;
+    const Rows *r = &all->rows;
+    for (long i = 0; i < all->count; i++) {
+        const float *x = r->x + i * r->columns, *g = r->g + i * r->columns;
+        float mean = r->mean[i], scale = r->scale[i];
+        for (long j = from; j < to; j++) {
+            r->dweight[j] += g[j] * (x[j] - mean) * scale;
+            r->dbias[j] += g[j];
+        }
+    }
+}
+
+typedef struct {
+    float *mean, *scale, epsilon;
+} LayerNormSaved;
+
+static void layer_norm_backward(Op *op)
+{
+    const Tensor *x = op_input(op, 0);
+    const LayerNormSaved *saved = op_saved(op);
+    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .g = op_gout(op)};
+    r.weight = op_input(op, 1)->data;
+    r.mean = saved->mean;
+    r.scale = saved->scale;
+    if (op_wants(op, 0)) {
+        r.dx = op_grad(op, 0);
+        for_rows(t_rows_of(x), &r, layer_norm_back_rows);
+    }
+    if (op_wants(op, 1) || op_wants(op, 2)) {
+        r.dweight = op_grad(op, 1);
+        r.dbias = op_grad(op, 2);
+        AllRows all = {r, t_rows_of(x)};
+        parallel_for(r.columns, 64, layer_norm_back_columns, &all);
+    }
+}
+
+static void check_vector(const Op *op, const char *name, const Tensor *x, const Tensor *v)
+{
+    if (x->rank < 1 || v->rank != 1 || v->shape[0] != x->shape[x->rank - 1] ||
+        !t_is_contiguous(v))
+        op_misuse(op_tape(op), name, "%s does not fit the rows of %s", t_text(v),
+                  t_text(x));
+}
+
+Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
+{
+    x = t_contiguous(x);
+    Op *op = t_op("layer_norm", layer_norm_backward, x, weight, bias);
+    check_vector(op, "layer_norm", x, weight);
+    check_vector(op, "layer_norm", x, bias);
+    Tensor *y = op_out_like(op, x);
+    size_t bytes = (size_t)t_rows_of(x) * sizeof(float);
+    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .y = y->data};
+    r.weight = weight->data;
+    r.bias = bias->data;
+    r.epsilon = epsilon;
+    r.mean = tape_alloc(op_tape(op), bytes);
+    r.scale = tape_alloc(op_tape(op), bytes);
+    *(LayerNormSaved *)op_save(op, sizeof(LayerNormSaved)) = (LayerNormSaved){
+        r.mean, r.scale, epsilon};
+    for_rows(t_rows_of(x), &r, layer_norm_rows);
+    return y;
+}
+
+/* ---- Cross-entropy ---- */
+
+/* The loss of each row, into y; greatest + log(sum) of the row, kept in `mean`. */
+static void cross_entropy_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        if (r->target[i] < 0)
+            continue;
+        const float *x = r->x + i * n;
+        float greatest = kernel_greatest(n, x), exps[LANES * 16];
+        double sum = 0;
+        for (long j = 0; j < n; j += LANES * 16)
+            sum += kernel_exp_sum(n - j < LANES * 16 ? n - j : LANES * 16, exps, x + j,
+                                  greatest);
+        r->mean[i] = greatest + (float)log(sum);
+        r->y[i] = r->mean[i] - x[r->target[i]];
+    }
+}
+
+/* dx = (softmax(x) - 1 at the target) / how many targets count. */
+static void cross_entropy_back_rows(long from, long to, void *context)
+{
+    const Rows *r = context;
+    long n = r->columns;
+    for (long i = from; i < to; i++) {
+        if (r->target[i] < 0)
+            continue;
+        const float *x = r->x + i * n;
+        float *dx = r->dx + i * n, factor = (float)r->factor;
+        for (long j = 0; j < n; j += LANES) {
+            long m = n - j < LANES ? n - j : LANES;
+            V p = v_exp(v_load_some(x + j, m) - r->mean[i]);
+            v_store_some(dx + j, v_load_some(dx + j, m) + p * factor, m);
+        }
+        dx[r->target[i]] -= factor;
+    }
+}
+
+typedef struct {
+    const int *target;
+    float *log_sum;
+    long counted;
+} CrossEntropySaved;
+
+static void cross_entropy_backward(Op *op)
+{
+    const Tensor *x = op_input(op, 0);
+    const CrossEntropySaved *saved = op_saved(op);
+    if (saved->counted == 0)
+        return;
+    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .dx = op_grad(op, 0)};
+    r.mean = saved->log_sum;
+    r.target = saved->target;
+    r.factor = *op_gout(op) / saved->counted;
+    for_rows(t_rows_of(x), &r, cross_entropy_back_rows);
+}
+
+Tensor *t_cross_entropy(Tensor *logits, const Ids *targets)
+{
+    Tensor *x = t_contiguous(logits);
+    Op *op = t_op("cross_entropy", cross_entropy_backward, x);
+    long rows = t_rows_of(x);
+    int V = x->rank ? x->shape[x->rank - 1] : 0;
+    if (targets->size != rows || V == 0)
+        op_misuse(op_tape(op), "cross_entropy",
+                  "%s has not one row for each of the %ld targets", t_text(x),
+                  targets->size);
+    Tensor *y = op_out_of(op, 0, NULL);
+    CrossEntropySaved *saved = op_save(op, sizeof *saved);
+    *saved = (CrossEntropySaved){targets->at, NULL, 0};
+    Rows r = {.columns = V, .x = x->data, .target = targets->at};
+    r.mean = saved->log_sum = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
+    r.y = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
+    for (long i = 0; i < rows; i++) {
+        if (targets->at[i] < -1 || targets->at[i] >= V)
+            op_misuse(op_tape(op), "cross_entropy", "target %d is not one of the %d of %s",
+                      targets->at[i], V, t_text(x));
+        saved->counted += targets->at[i] >= 0;
+    }
+    for_rows(rows, &r, cross_entropy_rows);
+
+    double sum = 0;
+    for (long i = 0; i < rows; i++)
+        sum += targets->at[i] >= 0 ? r.y[i] : 0;
+    *y->data = saved->counted ? (float)(sum / saved->counted) : 0;
+    return y;
+}

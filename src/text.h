@@ -1,0 +1,32 @@
+/* text.h - a text as a row of tokens: its splits, and batches from it. */
+#ifndef LINEAGE_TEXT_H
+#define LINEAGE_TEXT_H
+
+#include "tensor.h"
+
+/* The first 90% of the tokens are for training, the last 10% for validation. */
+typedef struct {
+    int *token;
+    long size, train; /* tokens train .. size - 1 are the validation split */
+} Corpus;
+
+/* Takes over the tokens, which it frees in the end. */
+Corpus corpus_of(int *token, long size);
+void corpus_free(Corpus *corpus);
+
+/* Fails with a sentence when a split is too short for windows of `context` tokens. */
+bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *error);
+
+/* B windows of T tokens from anywhere in the training split, and for each token the one
+ * behind it. Which windows depends on seed and step alone. Both ids: (B, T). */
+void corpus_batch(const Corpus *corpus, uint64_t seed, long step, Ids *tokens,
+                  Ids *targets);
+
+/* Reading a split as windows of T tokens that do not overlap, each alone: every token but
+ * the first of its window is predicted once. Fills windows `first`, `first` + 1, ... of the
+ * tokens from .. to - 1 into (B, T), with -1 as target where there is nothing to predict
+ * and token 0 behind the end; returns how many predictions there are, 0 after the last. */
+long corpus_windows(const Corpus *corpus, long from, long to, long first, Ids *tokens,
+                    Ids *targets);
+
+#endif

@@ -1,0 +1,124 @@
+/* vector.h - several floats at once: the compiler's vector extension, and exp on top of it.
+ *
+ * V is as wide as the machine's registers: 16 floats with AVX-512, 8 with AVX, else 4.
+ * Arithmetic is written as for numbers; comparisons give a mask VI of all ones or zeros. */
+#ifndef LINEAGE_VECTOR_H
+#define LINEAGE_VECTOR_H
+
+#include <string.h>
+
+#if defined __AVX512F__
+enum { LANES = 16 };
+typedef float V __attribute__((vector_size(64)));
+typedef int VI __attribute__((vector_size(64)));
+#elif defined __AVX__
+enum { LANES = 8 };
+typedef float V __attribute__((vector_size(32)));
+typedef int VI __attribute__((vector_size(32)));
+#else
+enum { LANES = 4 };
+typedef float V __attribute__((vector_size(16)));
+typedef int VI __attribute__((vector_size(16)));
+#endif
+
+static inline V v_load(const float *p)
+{
+    V v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void v_store(float *p, V v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* The first n floats; the other lanes are 0. */
+static inline V v_load_some(const float *p, long n)
+{
+    V v = {0};
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+
+static inline void v_store_some(float *p, V v, long n)
+{
+    memcpy(p, &v, (size_t)n * sizeof *p);
+}
+
+static inline V v_all(float x)
+{
+    return x - (V){0};
+}
+
+/* a where the mask is set, b elsewhere. */
+static inline V v_choose(VI mask, V a, V b)
+{
+    return (V)((mask & (VI)a) | (~mask & (VI)b));
+}
+
+static inline V v_max(V a, V b)
+{
+    return v_choose(a > b, a, b);
+}
+
+static inline float v_sum(V v)
+{
+    float sum[LANES];
+    memcpy(sum, &v, sizeof v);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            sum[i] += sum[i + width];
+    return sum[0];
+}
+
+static inline float v_greatest(V v)
+{
+    float greatest[LANES];
+    memcpy(greatest, &v, sizeof v);
+    for (int i = 1; i < LANES; i++)
+        greatest[0] = greatest[i] > greatest[0] ? greatest[i] : greatest[0];
+    return greatest[0];
+}
+
+/* exp(x) = 2^n exp(r) with n whole and |r| <= log(2) / 2; a polynomial does exp(r) (Cephes,
+ * expf) and the exponent bits do 2^n. Relative error about 1e-7. Below -86.6, where floats
+ * end, it is 0; above 88.7 infinite; NaN stays NaN. */
+static inline V v_exp(V x)
+{
+    const float round = 0x1.8p23f; /* adding it leaves a whole number in the lowest bits */
+    V inside = v_choose(x > 89, v_all(89), x);
+    V shifted = inside * 1.44269504f + round;
+    V n = shifted - round;
+    V r = inside - n * 0.693359375f + n * 2.12194440e-4f; /* log(2), in two parts */
+
+    V p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1;
+
+    /* 2^128 is no float: take half of it, and double the result. */
+    VI half = ((VI)shifted - (VI)v_all(round) + 126) << 23;
+    return v_choose(x < -86.6f, v_all(0), p * (V)half * 2);
+}
+
+static inline V v_sigmoid(V x)
+{
+    return 1 / (1 + v_exp(-x));
+}
+
+/* Near 0 the quotient would cancel: there a polynomial takes over (Cephes, tanhf). */
+static inline V v_tanh(V x)
+{
+    V far = 1 - 2 / (v_exp(2 * x) + 1);
+    V z = x * x;
+    V p = -5.70498872745e-3f * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    return v_choose(z < 0.625f * 0.625f, x + x * z * p, far);
+}
+
+#endif
