@@ -14,7 +14,8 @@ bool fail(Error *error, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
-    for (char *c = error->text; *c; c++) /* names come from anywhere; a sentence is one line */
+    for (char *c = error->text; *c;
+         c++) /* names come from anywhere; a sentence is one line */
         if ((unsigned char)*c < ' ')
             *c = '?';
     return false;
@@ -31,6 +32,13 @@ bool fail_within(Error *error, const char *format, ...)
     va_end(arguments);
     return fail(error, "%s: %.*s", prefix, (int)(sizeof sentence - sizeof prefix),
                 sentence);
+}
+
+bool fail_after(Error *error, const char *more)
+{
+    size_t length = strlen(error->text);
+    snprintf(error->text + length, sizeof error->text - length, "%s", more);
+    return false;
 }
 
 _Noreturn void misuse(const char *format, ...)

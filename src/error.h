@@ -24,6 +24,9 @@ bool fail(Error *error, const char *format, ...) __attribute__((format(printf, 2
 bool fail_within(Error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Puts more behind the sentence: what to do about it. Always returns false. */
+bool fail_after(Error *error, const char *more);
+
 /* A mistake in the program: flushes stdout, prints the sentence to stderr and aborts. */
 _Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

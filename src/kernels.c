@@ -121,17 +121,20 @@ static void pack_b(long K, long columns, long width, Matrix b, float *out)
     }
 }
 
-/* A tile that does not fit C, or not its strides, is made aside and then carried over. */
+/* A tile that does not fit C, or not its strides, is made aside and then carried over. When
+ * adding it begins with what is in C, as any tile does, so that the order of a sum is the
+ * same in all of them. */
 static void tile_aside(TileFunction *f, long K, Matrix a, const float *b, long width,
                        int rows, long columns, Matrix c, bool accumulate)
 {
-    float aside[TILE_ROWS * TILE_COLUMNS];
-    f(K, a, b, width, aside, width, false);
+    float aside[TILE_ROWS * TILE_COLUMNS] = {0};
+    for (int r = 0; accumulate && r < rows; r++)
+        for (long j = 0; j < columns; j++)
+            aside[r * width + j] = c.data[r * c.row + j * c.column];
+    f(K, a, b, width, aside, width, accumulate);
     for (int r = 0; r < rows; r++)
-        for (long j = 0; j < columns; j++) {
-            float *to = c.data + r * c.row + j * c.column;
-            *to = accumulate ? *to + aside[r * width + j] : aside[r * width + j];
-        }
+        for (long j = 0; j < columns; j++)
+            c.data[r * c.row + j * c.column] = aside[r * width + j];
 }
 
 /* All rows of a block of A times one panel of B. */
@@ -171,7 +174,7 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
         Matrix panel = {b.data + j * b.column, b.row, b.column};
         Matrix to = {c.data + j * c.column, c.row, c.column};
         /* For a few rows packing would cost more than it brings. */
-        if (M <= 2 * TILE_ROWS && b.column == 1 && columns == width) {
+        if (M <= 2 * TILE_ROWS && b.column == 1 && columns == width && c.column == 1) {
             multiply_panel(M, columns, width, K, a, pack, panel.data, b.row, to,
                            accumulate);
             continue;

@@ -327,7 +327,7 @@ typedef struct {
 /* A sum is a copy into a smaller array that is read with a stride of 0. */
 static Tensor *reduce(Tensor *x, Op *op, int dimension, float factor)
 {
-    int rank = 0, shape[MAX_RANK];
+    int rank = 0, shape[MAX_RANK] = {0};
     long stride[MAX_RANK] = {0};
     for (int i = 0; i < x->rank && dimension >= 0; i++)
         if (i != dimension)

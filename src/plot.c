@@ -289,7 +289,7 @@ static void draw_bunch(Pen *pen, const Field *f, const PlotLine *line, const Bun
 static void draw_line(FILE *out, const Field *f, const PlotLine *line, int colour)
 {
     /* The more lines, the wider the columns: the file stays small. */
-    double width = fmax(1, 0.4 * f->chart->count);
+    double width = fmax(1, 0.5 * f->chart->count);
     Pen pen = {.out = out};
     Bunch bunch = {.first = -1};
     fprintf(out, "<path class=\"line c%d%s%s\" d=\"", colour % SVG_COLOURS,

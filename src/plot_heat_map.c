@@ -101,8 +101,7 @@ static int level_of(const Grid *g, double value)
 }
 
 /* Draws the squares of one colour as strokes as wide as a square is high, in a system of
- * coordinates where a square measures 1: neighbours share a stroke, and the file is small.
- */
+ * coordinates where a square measures 1: neighbours share one, and the file is small. */
 static void draw_level(FILE *out, const Grid *g, int level)
 {
     bool begun = false;

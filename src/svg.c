@@ -68,31 +68,41 @@ Number number_rounded(double value)
 
 /* ---- the parts of every picture ---- */
 
-/* Text colours keep a contrast of 4.5 on their paper. The eight of the lines follow Okabe
- * and Ito (told apart by the colour-blind), darkened or lightened to be read as text. */
+/* Every text has a contrast of 4.5 or more on its paper. The hues of the eight lines are
+ * those of Okabe and Ito; their lightness was chosen so that any two also differ, by 19 in
+ * CIELAB at the least, for an eye without red or without green cones. */
 static const struct {
     const char *rule, *light, *dark;
 } THEME[] = {
-    {".paper{fill:", "#ffffff", "#15181d"},  {".edge{stroke:", "#ffffff", "#15181d"},
-    {".ink{fill:", "#1f2328", "#e2e6eb"},    {".soft{fill:", "#5c646d", "#9aa4af"},
-    {".grid{stroke:", "#e4e7eb", "#2b3038"}, {".axis{stroke:", "#8b949e", "#6b7580"},
-    {".c0{color:", "#0068a8", "#5cb3ee"},    {".c1{color:", "#c24e00", "#ff8f4f"},
-    {".c2{color:", "#007a58", "#2fc79b"},    {".c3{color:", "#a8437f", "#e79bc9"},
-    {".c4{color:", "#8a6100", "#efbb45"},    {".c5{color:", "#377b9a", "#a5dcf5"},
-    {".c6{color:", "#5b4bb5", "#a99cf2"},    {".c7{color:", "#4d545c", "#c3cad2"},
+    {"rect.paper{fill:", "#ffffff", "#15181d"},
+    {"path.edge{stroke:", "#ffffff", "#15181d"},
+    {"text.ink{fill:", "#1f2328", "#e2e6eb"},
+    {"text.soft{fill:", "#5c646d", "#9aa4af"},
+    {"path.grid{stroke:", "#e4e7eb", "#2b3038"},
+    {"path.axis{stroke:", "#8b949e", "#6b7580"},
+    {".c0{color:", "#246ada", "#7db4f0"},
+    {".c1{color:", "#b85c08", "#ee5818"},
+    {".c2{color:", "#288563", "#40ae78"},
+    {".c3{color:", "#771369", "#b574a8"},
+    {".c4{color:", "#602e06", "#fae386"},
+    {".c5{color:", "#1d7cb4", "#caf6f6"},
+    {".c6{color:", "#1b178d", "#8b6edd"},
+    {".c7{color:", "#2f3930", "#b1b3b7"},
 };
 
+/* Selectors name the element too: in a page that takes the picture in, they must not touch
+ * what is not theirs. */
 static const char SHAPES[] =
     "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,"
-    "sans-serif}.title{font-size:15px;font-weight:600}.end{text-anchor:end}"
-    ".middle{text-anchor:middle}.name{fill:currentColor}.line,.grid,.axis{fill:none}"
-    ".line{stroke:currentColor;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}"
-    ".dashed{stroke-dasharray:6 5}.faint{stroke-width:1;stroke-opacity:.35}"
-    ".level{stroke-dasharray:3 3}.leader{fill:none;stroke:currentColor;stroke-opacity:.6;"
-    "stroke-dasharray:1 3}";
+    "sans-serif}text.title{font-size:15px;font-weight:600}text.end{text-anchor:end}"
+    "text.middle{text-anchor:middle}text.name{fill:currentColor}"
+    "path.line,path.grid,path.axis{fill:none}"
+    "path.line{stroke:currentColor;stroke-width:1.8;stroke-linejoin:round;"
+    "stroke-linecap:round}path.dashed{stroke-dasharray:6 5}"
+    "path.faint{stroke-width:1;stroke-opacity:.35}path.level{stroke-dasharray:3 3}"
+    "path.leader{fill:none;stroke:currentColor;stroke-opacity:.6;stroke-dasharray:1 3}";
 
-/* The ends and the middle of the heat map's colours: the smallest value is near the paper.
- */
+/* The ends and the middle of the heat map's colours; the least value is near the paper. */
 static const unsigned char LIGHT_RAMP[3][3] = {
     {237, 242, 247}, {84, 152, 203}, {8, 42, 92}};
 static const unsigned char DARK_RAMP[3][3] = {
@@ -102,11 +112,12 @@ static void write_level_colours(FILE *out, const unsigned char ramp[3][3])
 {
     for (int level = 0; level < SVG_LEVELS; level++) {
         double at = 2.0 * level / (SVG_LEVELS - 1);
-        const unsigned char *low = ramp[at < 1 ? 0 : 1], *high = low + 3;
-        int mixed[3];
-        for (int i = 0; i < 3; i++)
-            mixed[i] = (int)lround(low[i] + (at < 1 ? at : at - 1) * (high[i] - low[i]));
-        fprintf(out, ".h%d{stroke:#%02x%02x%02x}", level, mixed[0], mixed[1], mixed[2]);
+        int half = at < 1 ? 0 : 1, mixed[3];
+        for (int i = 0; i < 3; i++) {
+            double from = ramp[half][i], to = ramp[half + 1][i];
+            mixed[i] = (int)lround(from + (at - half) * (to - from));
+        }
+        fprintf(out, "path.h%d{stroke:#%02x%02x%02x}", level, mixed[0], mixed[1], mixed[2]);
     }
 }
 

@@ -1,0 +1,53 @@
+/* gpt.h - GPT-2: a stack of blocks, each of which looks back and then thinks.
+ *
+ * Radford, Wu, Child, Luan, Amodei, Sutskever: "Language Models are Unsupervised Multitask
+ * Learners" (2019), with the names and layouts of the published weights. Not here: the
+ * byte-level tokenizer (src/tokenizer), training (src/trainer), sampling (src/sampler). */
+#ifndef LINEAGE_GPT_H
+#define LINEAGE_GPT_H
+
+#include "nn.h"
+#include "ops.h"
+
+typedef struct {
+    int vocabulary; /* V */
+    int context;    /* the longest T */
+    int layers;     /* L */
+    int heads;      /* H */
+    int width;      /* C = H D */
+    double dropout;
+} GptConfig;
+
+typedef struct {
+    LayerNorm ln_1;
+    Linear c_attn, attn_c_proj;
+    LayerNorm ln_2;
+    Linear c_fc, mlp_c_proj;
+} Block;
+
+typedef struct {
+    GptConfig config;
+    Params *params;
+    Tensor *wte, *wpe; /* what a token is, (V, C); where it stands, (context, C) */
+    Block *block;
+    LayerNorm ln_f;
+} Gpt;
+
+/* What a text has been so far: the keys and values of each layer, (B, H, context, D). */
+typedef struct {
+    Params *states;
+    Tensor **keys, **values;
+} GptMemory;
+
+Gpt *gpt_new(GptConfig config, uint64_t seed);
+void gpt_free(Gpt *gpt);
+
+/* Logits of the token behind each position: tokens (B, T) -> (B, T, V). With a memory, the
+ * tokens stand behind `past` others that it remembers already, and are remembered too; past
+ * + T <= context. Without one, `past` is 0. */
+Tensor *gpt_forward(const Gpt *gpt, const Ids *tokens, GptMemory *memory, int past);
+
+GptMemory *gpt_memory_new(const Gpt *gpt, int batch);
+void gpt_memory_free(GptMemory *memory);
+
+#endif

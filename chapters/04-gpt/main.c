@@ -1,0 +1,126 @@
+/* main.c - the program around GPT: its options, and how weights from elsewhere are read. */
+#include "gpt.h"
+#include "language.h"
+
+typedef struct {
+    LanguageProgram program;
+    GptConfig config;
+    Gpt *gpt;
+} Chapter;
+
+/* Hugging Face's files carry the causal mask as a buffer, and some a copy of the head. */
+static const char *const ignored[] = {".attn.bias", ".attn.masked_bias", NULL};
+static const char *const tied[][2] = {{"lm_head.weight", "wte.weight"}, {NULL, NULL}};
+
+static Option *option(const Chapter *chapter, const char *name)
+{
+    return language_option(&chapter->program, name);
+}
+
+/* Heads cannot be told from the shapes: unless something says otherwise they are 64 wide.
+ */
+static bool settle_from(Chapter *chapter, const Checkpoint *from, Error *error)
+{
+    GptConfig *config = &chapter->config;
+    int width = checkpoint_size(from, "wte.weight", 1);
+    int layers = checkpoint_layers(from, "h.%d.ln_1.weight");
+    if (!option(chapter, "heads")->given)
+        config->heads = width >= 64 ? width / 64 : 1;
+    return checkpoint_settle(from, option(chapter, "layers"), "n_layer", layers, error) &&
+           checkpoint_settle(from, option(chapter, "width"), "n_embd", width, error) &&
+           checkpoint_settle(from, option(chapter, "heads"), "n_head", 0, error) &&
+           checkpoint_settle(from, option(chapter, "context"), "n_positions",
+                             checkpoint_size(from, "wpe.weight", 0), error);
+}
+
+static bool settle(void *self, const Checkpoint *from, Error *error)
+{
+    Chapter *chapter = self;
+    const GptConfig *config = &chapter->config;
+    if (from && !settle_from(chapter, from, error))
+        return false;
+    if (config->width % config->heads != 0)
+        return fail(error,
+                    "--heads %d does not divide --width %d: every head has the same number "
+                    "of channels",
+                    config->heads, config->width);
+    return true;
+}
+
+static int vocabulary(void *self, const Checkpoint *from)
+{
+    (void)self;
+    return checkpoint_size(from, "wte.weight", 0);
+}
+
+static Params *build(void *self, int V, uint64_t seed)
+{
+    Chapter *chapter = self;
+    chapter->config.vocabulary = V;
+    chapter->gpt = gpt_new(chapter->config, seed);
+    return chapter->gpt->params;
+}
+
+static void destroy(void *self)
+{
+    gpt_free(((Chapter *)self)->gpt);
+}
+
+static Tensor *forward(void *self, const Ids *tokens, void *memory, int past)
+{
+    return gpt_forward(((Chapter *)self)->gpt, tokens, memory, past);
+}
+
+static void *memory_new(void *self, int batch)
+{
+    return gpt_memory_new(((Chapter *)self)->gpt, batch);
+}
+
+static void memory_free(void *memory)
+{
+    gpt_memory_free(memory);
+}
+
+int main(int argc, char **argv)
+{
+    Chapter chapter = {.config = {.context = 64, .layers = 4, .heads = 4, .width = 128}};
+    GptConfig *config = &chapter.config;
+    Option options[] = {
+        option_int("layers", &config->layers, 1, 1000, "blocks L"),
+        option_int("heads", &config->heads, 1, 1024, "attention heads H in a block"),
+        option_int("width", &config->width, 1, 65536, "channels C"),
+        option_int("context", &config->context, 1, 1048576,
+                   "tokens T that it can look back on"),
+        option_real("dropout", &config->dropout, 0, 0.99,
+                    "how much is dropped in training"),
+    };
+    chapter.program = (LanguageProgram){
+        .name = "04-gpt",
+        .title = "GPT",
+        .about = "Chapter 04: GPT learns to write the next character.\n"
+                 "Read along in chapters/04-gpt/README.md.",
+        .conventions = {"transformer.", ignored, tied},
+        .options = options,
+        .option_count = (int)(sizeof options / sizeof options[0]),
+        .context = &config->context,
+        .self = &chapter,
+        .settle = settle,
+        .vocabulary = vocabulary,
+        .build = build,
+        .destroy = destroy,
+        .forward = forward,
+        .memory_new = memory_new,
+        .memory_free = memory_free,
+        .batch = 12,
+        .training = {.steps = 2000,
+                     .eval_every = 250,
+                     .warmup = 100,
+                     .learning_rate = 1e-3,
+                     .min_learning_rate = 1e-4,
+                     .beta1 = 0.9,
+                     .beta2 = 0.99,
+                     .weight_decay = 0.1,
+                     .clip = 1},
+    };
+    return language_main(&chapter.program, argc, argv);
+}
