@@ -102,9 +102,10 @@ void newfile_drop(NewFile *file)
 bool newfile_commit(NewFile *file, Error *error)
 {
     bool direct = strcmp(file->path, file->beside) == 0;
-    bool written = !ferror(file->stream) && fflush(file->stream) == 0 &&
+    /* Flushing first tries again what failed before, and so finds the reason again. */
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) &&
                    (direct || fsync(fileno(file->stream)) == 0);
-    int reason = errno;
+    int reason = errno ? errno : EIO;
     if (!written) {
         newfile_drop(file);
         return fail(error, "cannot write %s: %s", file->path, strerror(reason));

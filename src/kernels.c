@@ -34,30 +34,30 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
                                                        bool accumulate)
 {
     V sum[TILE_ROWS][TILE_VECTORS];
-#pragma GCC unroll 6
+    UNROLL
     for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
 
     for (long k = 0; k < K; k++) {
         V right[TILE_VECTORS];
-#pragma GCC unroll 4
+        UNROLL
         for (int v = 0; v < vectors; v++)
             right[v] = v_load(b + k * b_row + v * LANES);
-#pragma GCC unroll 6
+        UNROLL
         for (int r = 0; r < rows; r++) {
             V left = v_all(a.data[r * a.row + k * a.column]);
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < vectors; v++)
                 sum[r][v] += left * right[v];
         }
     }
-#pragma GCC unroll 6
+    UNROLL
     for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int v = 0; v < vectors; v++)
-            v_store(c + r * c_row + v * LANES, sum[r][v]);
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        v_store(c + r * c_row + v * LANES, sum[r][v]);
 }
 
 typedef void TileFunction(long K, Matrix a, const float *b, long b_row, float *c,
@@ -70,7 +70,10 @@ typedef void TileFunction(long K, Matrix a, const float *b, long b_row, float *c
     }
 TILE(1, 1)
 TILE(2, 1)
-TILE(4, 1) TILE(6, 1) TILE(1, 2) TILE(2, 2) TILE(4, 2) TILE(6, 2)
+TILE(4, 1)
+TILE(6, 1)
+TILE(1, 2)
+TILE(2, 2) TILE(4, 2) TILE(6, 2)
 #if defined __AVX512F__
     TILE(1, 3) TILE(2, 3) TILE(4, 3) TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
 #endif
@@ -90,17 +93,42 @@ static int tile_height(long rows_left)
     return rows_left >= 6 ? 6 : rows_left >= 4 ? 4 : rows_left >= 2 ? 2 : 1;
 }
 
-/* A[rows, K] into panels of one tile's height, each in the order k, row. */
+/* A[rows, K] into panels of one tile's height, each in the order k, row. A block that is
+ * contiguous along its rows, as a transposed matrix is, moves six numbers at a time. */
 static void pack_a(long rows, long K, Matrix a, float *out)
 {
     for (long i = 0; i < rows;) {
         int height = tile_height(rows - i);
         const float *from = a.data + i * a.row;
-        for (long k = 0; k < K; k++)
-            for (int r = 0; r < height; r++)
-                *out++ = from[r * a.row + k * a.column];
+        if (height == TILE_ROWS && a.row == 1)
+            for (long k = 0; k < K; k++)
+                memcpy(out + k * TILE_ROWS, from + k * a.column, TILE_ROWS * sizeof *out);
+        else
+            for (long k = 0; k < K; k++)
+                for (int r = 0; r < height; r++)
+                    out[k * height + r] = from[r * a.row + k * a.column];
+        out += K * height;
         i += height;
     }
+}
+
+/* B[K, columns], contiguous along K, into rows of `width` floats: squares are transposed in
+ * registers, and what is left over one by one. */
+static void pack_transposed(long K, long columns, long width, Matrix b, float *out)
+{
+    long squares_k = K - K % LANES, squares_j = columns - columns % LANES;
+    for (long j = 0; j < squares_j; j += LANES)
+        for (long k = 0; k < squares_k; k += LANES) {
+            V square[LANES];
+            for (int i = 0; i < LANES; i++)
+                square[i] = v_load(b.data + (j + i) * b.column + k);
+            v_transpose(square);
+            for (int i = 0; i < LANES; i++)
+                v_store(out + (k + i) * width + j, square[i]);
+        }
+    for (long j = 0; j < columns; j++)
+        for (long k = j < squares_j ? squares_k : 0; k < K; k++)
+            out[k * width + j] = b.data[j * b.column + k];
 }
 
 /* B[K, columns] into rows of `width` floats, the last of them zeros. */
@@ -108,17 +136,15 @@ static void pack_b(long K, long columns, long width, Matrix b, float *out)
 {
     if (columns < width)
         memset(out, 0, (size_t)(K * width) * sizeof *out);
-    if (b.column == 1) {
+    if (b.column == 1)
         for (long k = 0; k < K; k++)
             memcpy(out + k * width, b.data + k * b.row, (size_t)columns * sizeof *out);
-        return;
-    }
-    for (long k0 = 0; k0 < K; k0 += 16) {
-        long k1 = k0 + 16 < K ? k0 + 16 : K;
-        for (long j = 0; j < columns; j++)
-            for (long k = k0; k < k1; k++)
+    else if (b.row == 1)
+        pack_transposed(K, columns, width, b, out);
+    else
+        for (long k = 0; k < K; k++)
+            for (long j = 0; j < columns; j++)
                 out[k * width + j] = b.data[k * b.row + j * b.column];
-    }
 }
 
 /* A tile that does not fit C, or not its strides, is made aside and then carried over. When

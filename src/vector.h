@@ -21,6 +21,14 @@ typedef float V __attribute__((vector_size(16)));
 typedef int VI __attribute__((vector_size(16)));
 #endif
 
+/* Before a loop of constant length: write out every turn, so that arrays become registers.
+ */
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 static inline V v_load(const float *p)
 {
     V v;
@@ -60,6 +68,39 @@ static inline V v_choose(VI mask, V a, V b)
 static inline V v_max(V a, V b)
 {
     return v_choose(a > b, a, b);
+}
+
+/* a0 b0 a1 b1 ..., of the lower and of the upper halves. */
+#if defined __AVX512F__
+#define V_LOW  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define V_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif defined __AVX__
+#define V_LOW  0, 8, 1, 9, 2, 10, 3, 11
+#define V_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define V_LOW  0, 4, 1, 5
+#define V_HIGH 2, 6, 3, 7
+#endif
+#if defined __clang__ || __GNUC__ >= 12
+#define V_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define V_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (VI){__VA_ARGS__})
+#endif
+
+/* Transposes a square. Interleaving the first half of the rows with the second, as often as
+ * LANES can be halved, brings row i, lane j to row j, lane i. */
+static inline void v_transpose(V square[LANES])
+{
+    UNROLL
+    for (int width = LANES; width > 1; width /= 2) {
+        V next[LANES];
+        UNROLL
+        for (int i = 0; i < LANES / 2; i++) {
+            next[2 * i] = V_SHUFFLE(square[i], square[i + LANES / 2], V_LOW);
+            next[2 * i + 1] = V_SHUFFLE(square[i], square[i + LANES / 2], V_HIGH);
+        }
+        memcpy(square, next, sizeof next);
+    }
 }
 
 static inline float v_sum(V v)

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#undef fail /* a macro of Check's; here it is the one of error.h */
+
 /* ---- Grids ---- */
 
 void grid_make_of(Grid *grid, int rank, const int *shape)
@@ -204,7 +206,7 @@ static void definition_run(Definition *d, const Trial *t)
         d->stored[k] = allocate((size_t)storage->size + 1, sizeof(Scalar *));
         d->inside[k] = allocate((size_t)storage->size + 1, sizeof(bool));
         for (long i = 0; i < storage->size; i++)
-            d->stored[k][i] = s_new(d->tape, storage->data[i]);
+            d->stored[k][i] = s_new(d->tape, drawn(t->c->domain[k], k, i));
         d->in[k].tape = d->tape;
         grid_make_of(&d->in[k], view->rank, view->shape);
         for (long i = 0; i < d->in[k].size; i++) {
@@ -345,7 +347,8 @@ static bool allowed(const OpCase *c, int k, Layout layout)
 {
     switch (c->form[k]) {
     case ANY_BUT_CONSTANT_ROWS:
-        return layout != EXPANDED_LAST && !(layout == EXPANDED_FIRST && c->shape[k].rank == 1);
+        return layout != EXPANDED_LAST &&
+               !(layout == EXPANDED_FIRST && c->shape[k].rank == 1);
     case CONTIGUOUS_ROWS:
         return layout == CONTIGUOUS || layout == SLICED || layout == EXPANDED_FIRST;
     case CONTIGUOUS_WHOLE:

@@ -39,12 +39,12 @@ Scalar *grid_at(const Grid *grid, int rank, const int *index);
 typedef struct {
     int rank, size[MAX_RANK];
 } Shape;
-#define SHAPE(...)                     \
-    {                                  \
-        (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)),          \
-        {                              \
-            __VA_ARGS__                \
-        }                              \
+#define SHAPE(...)                                         \
+    {                                                      \
+        (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), \
+        {                                                  \
+            __VA_ARGS__                                    \
+        }                                                  \
     }
 
 /* Where the numbers of an input come from. */
