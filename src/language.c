@@ -9,6 +9,7 @@
 #include "tokenizer.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,7 +88,7 @@ static void fill_table(Table *t, Session *s)
         option_text("input", &s->input, "FILE", "probe: tokens, and targets if wanted"),
         option_text("output", &s->output, "FILE", "probe: logits, loss and gradients"),
         option_long("seed", &s->seed, 0, 1L << 53, "where random numbers begin"),
-        option_int("threads", &s->threads, 0, 64, "threads; 0 for one a processor"),
+        option_int("threads", &s->threads, 0, 32, "threads; 0 for one a processor"),
     };
     memcpy(t->training, training, sizeof training);
     memcpy(t->sampling, sampling, sizeof sampling);
@@ -589,6 +590,7 @@ static void print_help(const LanguageProgram *p, const Table *table)
 
 int language_main(LanguageProgram *program, int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
     Error error = {""};
     char out[64], load[96];
     Session s = {.program = program, .error = &error, .data = "data/shakespeare.txt"};

@@ -97,6 +97,8 @@ static void multiply(Product p)
         count *= p.size[d];
         summed |= p.c.stride[d] == 0;
     }
+    if (count == 0)
+        return;
     bool small = (double)count * p.M * p.N * p.K < WORTH_IT;
     if (small || (count > 1 && !summed)) {
         parallel_for(count, small ? count : 1, whole_products, &p);
@@ -161,8 +163,21 @@ static void matmul_gradients(Op *op)
     }
 }
 
+/* A matrix whose rows or columns are one and the same, repeated, is copied if it wants a
+ * gradient: what threads divide and tiles add to must not be the same memory. */
+static Tensor *unrepeated(Tensor *x, Tape *tape)
+{
+    for (int i = x->rank - 1; i >= 0 && i >= x->rank - 2; i--)
+        if (x->stride[i] == 0 && x->shape[i] > 1 && x->storage->wants_grad && tape)
+            return t_contiguous(x->tape ? x : t_on(tape, x));
+    return x;
+}
+
 Tensor *t_matmul(Tensor *a, Tensor *b)
 {
+    Tape *tape = a->tape ? a->tape : b->tape;
+    a = unrepeated(a, tape);
+    b = unrepeated(b, tape);
     Op *op = t_op("matmul", matmul_gradients, a, b);
     if (a->rank < 2 || b->rank < 2)
         op_misuse(op_tape(op), "matmul", "%s x %s: both need two dimensions or more",
@@ -195,6 +210,9 @@ static void affine_backward(Op *op)
 /* The bias is laid down first and the product added to it: one pass less. */
 Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
 {
+    Tape *tape = x->tape ? x->tape : w->tape ? w->tape : b->tape;
+    x = unrepeated(x, tape);
+    w = unrepeated(w, tape);
     Op *op = t_op("affine", affine_backward, x, w, b);
     int last = x->rank - 1, shape[MAX_RANK];
     if (x->rank < 2 || w->rank != 2 || b->rank != 1 || x->shape[last] != w->shape[0] ||

@@ -47,6 +47,8 @@ Tensor *t_rows(Tensor *table, const Ids *ids)
     if (!table->tape)
         table = t_on(ids->tape, table);
     Op *op = t_op("rows", rows_backward, table);
+    if (table->tape != ids->tape)
+        op_misuse(table->tape, "rows", "inputs are on two different tapes");
     int shape[MAX_RANK], V = table->shape[0], C = table->shape[1];
     if (table->rank != 2 || table->stride[1] != 1 || ids->rank >= MAX_RANK)
         op_misuse(op_tape(op), "rows", "%s is not a table with contiguous rows",
@@ -115,11 +117,17 @@ Tensor *t_stack(Tensor *const *parts, int n, int dimension)
     if (dimension < 0 || dimension > first->rank || first->rank == MAX_RANK)
         op_misuse(first->tape, "stack", "%s cannot have a new dimension %d", t_text(first),
                   dimension);
+    int shape[MAX_RANK], rank = first->rank;
+    for (int d = 0; d <= rank; d++)
+        shape[d] = d == dimension ? 1 : first->shape[d - (d > dimension)];
     Tensor *thick[n];
     for (int i = 0; i < n; i++) {
-        int shape[MAX_RANK], rank = parts[i]->rank;
-        for (int d = 0; d <= rank && rank < MAX_RANK; d++)
-            shape[d] = d == dimension ? 1 : parts[i]->shape[d - (d > dimension)];
+        bool same = parts[i]->rank == rank;
+        for (int d = 0; same && d < rank; d++)
+            same = parts[i]->shape[d] == first->shape[d];
+        if (!same)
+            op_misuse(first->tape, "stack", "%s and %s differ", t_text(first),
+                      t_text(parts[i]));
         thick[i] = t_reshape_to(parts[i], rank + 1, shape);
     }
     return t_concat(thick, n, dimension);

@@ -38,11 +38,10 @@ static void softmax_rows(long from, long to, void *context)
     for (long i = from; i < to; i++) {
         const float *x = r->x + i * n;
         float *y = r->y + i * n, greatest = kernel_greatest(n, x);
-        if (greatest == -INFINITY) { /* nothing to attend to */
-            memset(y, 0, (size_t)n * sizeof *y);
-            continue;
-        }
-        float scale = 1 / kernel_exp_sum(n, y, x, greatest);
+        if (greatest == -INFINITY)
+            greatest = 0; /* nothing to attend to: zeros; or nothing but NaN, which stays */
+        float sum = kernel_exp_sum(n, y, x, greatest);
+        float scale = sum == 0 ? 0 : 1 / sum;
         for (long j = 0; j < n; j++)
             y[j] *= scale;
     }
@@ -230,7 +229,8 @@ static void check_vector(const Op *op, const char *name, const Tensor *x, const 
 
 Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
 {
-    x = t_contiguous(x);
+    Tape *tape = weight->tape ? weight->tape : bias->tape;
+    x = t_contiguous(x->tape || !tape ? x : t_on(tape, x));
     Op *op = t_op("layer_norm", layer_norm_backward, x, weight, bias);
     check_vector(op, "layer_norm", x, weight);
     check_vector(op, "layer_norm", x, bias);
@@ -250,7 +250,9 @@ Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
 
 /* ---- Cross-entropy ---- */
 
-/* The loss of each row, into y; greatest + log(sum) of the row, kept in `mean`. */
+/* The loss of each row, into y. Kept for the way back are the greatest logit, in `mean`,
+ * and 1 / (sum of exp(x - greatest)), in `scale`: adding the logarithm of the sum to the
+ * greatest instead would round it away where logits are large. */
 static void cross_entropy_rows(long from, long to, void *context)
 {
     const Rows *r = context;
@@ -264,8 +266,9 @@ static void cross_entropy_rows(long from, long to, void *context)
         for (long j = 0; j < n; j += LANES * 16)
             sum += kernel_exp_sum(n - j < LANES * 16 ? n - j : LANES * 16, exps, x + j,
                                   greatest);
-        r->mean[i] = greatest + (float)log(sum);
-        r->y[i] = r->mean[i] - x[r->target[i]];
+        r->mean[i] = greatest;
+        r->scale[i] = (float)(1 / sum);
+        r->y[i] = (float)log(sum) + (greatest - x[r->target[i]]);
     }
 }
 
@@ -279,10 +282,11 @@ static void cross_entropy_back_rows(long from, long to, void *context)
             continue;
         const float *x = r->x + i * n;
         float *dx = r->dx + i * n, factor = (float)r->factor;
+        float scale = factor * r->scale[i];
         for (long j = 0; j < n; j += LANES) {
             long m = n - j < LANES ? n - j : LANES;
             V p = v_exp(v_load_some(x + j, m) - r->mean[i]);
-            v_store_some(dx + j, v_load_some(dx + j, m) + p * factor, m);
+            v_store_some(dx + j, v_load_some(dx + j, m) + p * scale, m);
         }
         dx[r->target[i]] -= factor;
     }
@@ -290,7 +294,7 @@ static void cross_entropy_back_rows(long from, long to, void *context)
 
 typedef struct {
     const int *target;
-    float *log_sum;
+    float *greatest, *scale; /* of each row */
     long counted;
 } CrossEntropySaved;
 
@@ -301,7 +305,8 @@ static void cross_entropy_backward(Op *op)
     if (saved->counted == 0)
         return;
     Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .dx = op_grad(op, 0)};
-    r.mean = saved->log_sum;
+    r.mean = saved->greatest;
+    r.scale = saved->scale;
     r.target = saved->target;
     r.factor = *op_gout(op) / saved->counted;
     for_rows(t_rows_of(x), &r, cross_entropy_back_rows);
@@ -313,15 +318,18 @@ Tensor *t_cross_entropy(Tensor *logits, const Ids *targets)
     Op *op = t_op("cross_entropy", cross_entropy_backward, x);
     long rows = t_rows_of(x);
     int V = x->rank ? x->shape[x->rank - 1] : 0;
+    if (x->tape != targets->tape)
+        op_misuse(x->tape, "cross_entropy", "inputs are on two different tapes");
     if (targets->size != rows || V == 0)
         op_misuse(op_tape(op), "cross_entropy",
                   "%s has not one row for each of the %ld targets", t_text(x),
                   targets->size);
     Tensor *y = op_out_of(op, 0, NULL);
     CrossEntropySaved *saved = op_save(op, sizeof *saved);
-    *saved = (CrossEntropySaved){targets->at, NULL, 0};
+    *saved = (CrossEntropySaved){.target = targets->at};
     Rows r = {.columns = V, .x = x->data, .target = targets->at};
-    r.mean = saved->log_sum = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
+    r.mean = saved->greatest = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
+    r.scale = saved->scale = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
     r.y = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
     for (long i = 0; i < rows; i++) {
         if (targets->at[i] < -1 || targets->at[i] >= V)

@@ -4,8 +4,10 @@
  * that slept in between would spend its life waking up. It spins for a while instead: first
  * hard, then giving way to others, and sleeps only when nothing has come for milliseconds.
  *
- * A job is announced by counting `round` up. Workers that are to take part see it, do their
- * share and count `unfinished` down; the caller does the first share itself. */
+ * A job is cut into shares, and whoever is there takes them: a thread first those with its
+ * own number, so that it finds in its cache what it wrote before, then those of others. On
+ * a busy machine the caller thus does all the work itself rather than wait for a worker
+ * that the system has not woken yet. */
 #define _GNU_SOURCE
 #include "parallel.h"
 #include "error.h"
@@ -13,10 +15,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 64, HARD_SPINS = 2000 };
+enum { MOST_THREADS = 32, HARD_SPINS = 2000 };
 static const long SPIN_NANOSECONDS = 10 * 1000 * 1000;
 
 static struct {
@@ -25,15 +28,21 @@ static struct {
     pthread_t worker[MOST_THREADS];
     pthread_mutex_t mutex;
     pthread_cond_t call;
-
-    atomic_long round;
-    atomic_int unfinished, sleepers;
+    atomic_int sleepers;
     atomic_bool stop;
 
-    /* The job, written before `round` is counted up. */
+    /* The number of the job in the upper half, and in the lower one bit for each share that
+     * nobody has taken. Both in one word: a worker that comes late cannot take a share of a
+     * job that it knows nothing of. */
+    _Atomic uint64_t open;
+    atomic_int unfinished; /* shares */
+
+    /* The job. It changes only when every share is finished, so whoever has taken one reads
+     * it safely. */
     void (*work)(long, long, void *);
     void *context;
     long count, share;
+    atomic_int per_thread; /* shares that a thread tries first */
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .call = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local bool inside; /* this thread is working on a share */
@@ -54,57 +63,75 @@ static long nanoseconds(void)
     return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
-static void sleep_until_called(long seen)
+static bool nothing_to_do(void)
+{
+    return (uint32_t)atomic_load_explicit(&pool.open, memory_order_acquire) == 0 &&
+           !atomic_load_explicit(&pool.stop, memory_order_relaxed);
+}
+
+static void sleep_until_called(void)
 {
     pthread_mutex_lock(&pool.mutex);
     atomic_fetch_add(&pool.sleepers, 1);
-    while (atomic_load(&pool.round) == seen)
+    while (nothing_to_do())
         pthread_cond_wait(&pool.call, &pool.mutex);
     atomic_fetch_sub(&pool.sleepers, 1);
     pthread_mutex_unlock(&pool.mutex);
 }
 
-static void wait_for_round_after(long seen)
+static void wait_for_work(void)
 {
     for (int i = 0; i < HARD_SPINS; i++) {
-        if (atomic_load_explicit(&pool.round, memory_order_acquire) != seen)
+        if (!nothing_to_do())
             return;
         relax();
     }
     for (long start = nanoseconds(); nanoseconds() - start < SPIN_NANOSECONDS;) {
-        if (atomic_load_explicit(&pool.round, memory_order_acquire) != seen)
+        if (!nothing_to_do())
             return;
         sched_yield();
     }
-    sleep_until_called(seen);
+    sleep_until_called();
 }
 
-static void do_share(long index)
+/* Takes a share, one of thread `self`'s if there still is one; -1 when all are taken. */
+static int take_share(int self)
 {
-    long from = index * pool.share, to = from + pool.share;
-    if (to > pool.count)
-        to = pool.count;
+    uint64_t open = atomic_load_explicit(&pool.open, memory_order_acquire), left;
+    while ((uint32_t)open != 0) {
+        uint64_t own = (((uint64_t)1 << pool.per_thread) - 1) << (self * pool.per_thread);
+        uint64_t choice = (uint32_t)(open & own) ? (uint32_t)(open & own) : (uint32_t)open;
+        int share = __builtin_ctzll(choice);
+        left = open & ~((uint64_t)1 << share);
+        if (atomic_compare_exchange_weak(&pool.open, &open, left))
+            return share;
+    }
+    return -1;
+}
+
+static void do_shares(int self)
+{
     inside = true;
-    if (from < to)
-        pool.work(from, to, pool.context);
+    for (int share; (share = take_share(self)) >= 0;) {
+        long from = share * pool.share, to = from + pool.share;
+        pool.work(from, to < pool.count ? to : pool.count, pool.context);
+        atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
+    }
     inside = false;
 }
 
 static void *worker_main(void *index)
 {
-    for (long seen = 0;;) {
-        wait_for_round_after(seen);
-        seen++;
-        if (atomic_load(&pool.stop))
-            return NULL;
-        do_share((long)index);
-        atomic_fetch_sub_explicit(&pool.unfinished, 1, memory_order_release);
+    while (!atomic_load(&pool.stop)) {
+        do_shares((int)(long)index);
+        wait_for_work();
     }
+    return NULL;
 }
 
-static void announce(void)
+/* Wakes those who sleep. The lock makes sure that nobody is just about to. */
+static void call_workers(void)
 {
-    atomic_fetch_add(&pool.round, 1);
     if (atomic_load(&pool.sleepers) == 0)
         return;
     pthread_mutex_lock(&pool.mutex);
@@ -117,11 +144,10 @@ static void stop_workers(void)
     if (pool.started == 0)
         return;
     atomic_store(&pool.stop, true);
-    announce();
+    call_workers();
     for (int i = 0; i < pool.started; i++)
         pthread_join(pool.worker[i], NULL);
     atomic_store(&pool.stop, false);
-    atomic_store(&pool.round, 0);
     pool.started = 0;
 }
 
@@ -165,9 +191,13 @@ void parallel_for(long count, long grain, void (*work)(long, long, void *), void
     if (!inside && pool.started < parallel_thread_count() - 1)
         start_workers();
     int threads = inside ? 1 : pool.wanted;
-    long grains = (count + grain - 1) / grain;
-    long share = (grains + threads - 1) / threads * grain;
-    if (share >= count) {
+    int per_thread = 2 * threads <= MOST_THREADS ? 2 : 1;
+    long grains = (count + grain - 1) / grain, shares = threads * per_thread;
+    if (grains < shares) {
+        per_thread = 1;
+        shares = grains < threads ? grains : threads;
+    }
+    if (threads == 1 || shares <= 1) {
         if (count > 0)
             work(0, count, context);
         return;
@@ -175,10 +205,15 @@ void parallel_for(long count, long grain, void (*work)(long, long, void *), void
     pool.work = work;
     pool.context = context;
     pool.count = count;
-    pool.share = share;
-    atomic_store_explicit(&pool.unfinished, pool.started, memory_order_relaxed);
-    announce();
-    do_share(0);
+    pool.share = (grains + shares - 1) / shares * grain;
+    pool.per_thread = per_thread;
+    shares = (count + pool.share - 1) / pool.share;
+    atomic_store_explicit(&pool.unfinished, (int)shares, memory_order_relaxed);
+    uint64_t job = (atomic_load(&pool.open) >> 32) + 1;
+    atomic_store(&pool.open, job << 32 | (((uint64_t)1 << shares) - 1));
+    call_workers();
+
+    do_shares(0);
     for (int spins = 0; atomic_load_explicit(&pool.unfinished, memory_order_acquire) > 0;
          spins++) {
         if (spins < HARD_SPINS)

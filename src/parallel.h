@@ -8,13 +8,13 @@
 #ifndef LINEAGE_PARALLEL_H
 #define LINEAGE_PARALLEL_H
 
-/* Sets the number of threads, 1 to 64; 0 chooses as many as there are processors. May be
+/* Sets the number of threads, 1 to 32; 0 chooses as many as there are processors. May be
  * called again at any time outside parallel_for. The threads start when first needed. */
 void parallel_threads(int threads);
 int parallel_thread_count(void);
 
-/* Calls work on ranges that together are 0 .. count - 1, at most one for each thread, each
- * range but the last a multiple of `grain` long; returns when all are done. A call from
+/* Calls work on ranges that together are 0 .. count - 1, each but the last a multiple of
+ * `grain` long; returns when all are done. A call from
  * within `work` runs on the spot. One thread of the program at a time may call this. */
 void parallel_for(long count, long grain, void (*work)(long from, long to, void *context),
                   void *context);

@@ -209,6 +209,7 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
     Tensor head = *x;
     Storage storage = *x->storage;
     size_t bytes = (size_t)t_size(x) * sizeof(float);
+    int last = tape->current;
 
     tape->current = mark.chunk;
     tape->used = mark.used;
@@ -223,6 +224,9 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
     both->storage = storage;
     both->tensor = head;
     both->tensor.storage = &both->storage;
+    Mark kept = tape_mark(tape);
+    tape->current = last;
+    drop_to(tape, kept);
     return &both->tensor;
 }
 
@@ -396,12 +400,14 @@ void backward(Tensor *loss)
         op_misuse(tape, "backward", "it has been here since the tape was reset");
     tape->finished = true;
 
-    loss->storage->grad = take_gradient(tape, loss->storage->size);
-    *t_grad(loss) = 1;
+    if (!loss->storage->grad)
+        loss->storage->grad = take_gradient(tape, loss->storage->size);
+    *t_grad(loss) += 1;
     for (Op *op = tape->last; op; op = op->before) {
         Storage *storage = op->output->storage;
         if (!storage->grad)
             continue; /* the loss does not depend on it */
+        tape_note(tape, op->text, op->file, op->line);
         op->backward(op);
         if (storage->origin == op && !storage->keeps_grad)
             hand_back(tape, storage);

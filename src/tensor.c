@@ -234,7 +234,7 @@ Tensor *t_permute_to(Tensor *x, int rank, const int *order)
 {
     Tensor view = *x;
     int seen = 0;
-    for (int i = 0; i < rank; i++) {
+    for (int i = 0; i < rank || rank != x->rank; i++) {
         if (rank != x->rank || order[i] < 0 || order[i] >= rank || seen >> order[i] & 1)
             op_misuse(x->tape, "t_permute", "%s is no order of the dimensions of %s",
                       shape_text(rank, order), t_text(x));
@@ -291,7 +291,7 @@ Tensor *t_expand_to(Tensor *x, int rank, const int *shape)
     int added = rank - x->rank;
     checked_size(x->tape, "t_expand", rank, shape);
     view.rank = rank;
-    for (int i = 0; i < rank; i++) {
+    for (int i = 0; i < rank || added < 0; i++) {
         int size = i < added ? 1 : x->shape[i - added];
         if (added < 0 || (size != 1 && size != shape[i]))
             op_misuse(x->tape, "t_expand", "%s does not expand to %s", t_text(x),
@@ -404,6 +404,8 @@ Tensor *t_keep_grad(Tensor *x)
     x->storage->keeps_grad = true;
     if (!x->storage->origin)
         x->storage->wants_grad = true;
+    if (!x->tape && !x->storage->grad) /* a state outlives the memory of any tape */
+        x->storage->grad = lasting_floats(x->storage->size);
     return x;
 }
 

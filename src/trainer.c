@@ -39,7 +39,7 @@ typedef struct {
     FILE *log;
     char log_path[1100];
     Row *row;
-    int rows;
+    long rows, room;
     long began_at; /* the step at which this process began */
     double shown;  /* when the live line was last drawn */
 } Run;
@@ -67,6 +67,12 @@ static const char *in_folder(const Run *run, const char *name)
     char *result = path[next++ % 4];
     snprintf(result, sizeof path[0], "%s/%s", run->set->out, name);
     return result;
+}
+
+/* Between two looks at the validation loss, the log gets ten rows. */
+static long row_every(const TrainerSettings *set)
+{
+    return set->eval_every >= 10 ? set->eval_every / 10 : 1;
 }
 
 /* ---- The state of a run ---- */
@@ -97,14 +103,20 @@ static bool save_state(Run *run, Error *error)
 
 static void add_row(Run *run, Row row)
 {
-    if ((run->rows & (run->rows - 1)) == 0) {
-        size_t room = run->rows ? 2 * (size_t)run->rows : 1;
-        Row *larger = realloc(run->row, room * sizeof *larger);
-        if (!larger)
-            out_of_memory(room * sizeof *larger, "the log");
-        run->row = larger;
-    }
-    run->row[run->rows++] = row;
+    if (run->rows < run->room)
+        run->row[run->rows++] = row;
+}
+
+/* Room for the rows there are and for all that will come: nothing is allocated later on. */
+static void make_room(Run *run, const char *text)
+{
+    const TrainerSettings *set = run->set;
+    long lines = 0;
+    for (; text && *text; text++)
+        lines += *text == '\n';
+    long room = lines + set->steps / row_every(set) + set->steps / set->eval_every + 3;
+    run->room = room;
+    run->row = allocate((size_t)room, sizeof *run->row);
 }
 
 /* The rows that the log holds already, for the picture. */
@@ -133,10 +145,11 @@ static bool open_log(Run *run, long length, Error *error)
     if (length && !text)
         return false;
     bool whole = size >= length;
-    if (text && whole) {
+    if (text && whole)
         text[length] = 0;
+    make_room(run, text);
+    if (text && whole)
         read_rows(run, text);
-    }
     free(text);
     if (!whole)
         return fail(error,
@@ -183,12 +196,37 @@ static bool resume(Run *run, Error *error)
     return right;
 }
 
+/* A new run in the folder of an old one moves the old one into previous/, so that hours of
+ * training are not lost to a moment's haste. Of several old runs only the last is kept. */
+static bool set_aside(const Run *run, Error *error)
+{
+    static const char *const names[] = {"state.safetensors", "model.safetensors", "log.csv",
+                                        "loss.svg"};
+    if (!file_exists(in_folder(run, "state.safetensors")))
+        return true;
+    if (!folder_make(in_folder(run, "previous"), error))
+        return false;
+    for (int i = 0; i < 4; i++) {
+        char to[64];
+        snprintf(to, sizeof to, "previous/%s", names[i]);
+        const char *from = in_folder(run, names[i]);
+        if (rename(from, in_folder(run, to)) != 0 && errno != ENOENT)
+            return fail(error, "cannot move %s aside: %s", from, strerror(errno));
+    }
+    return true;
+}
+
+static bool begin(Run *run, Error *error)
+{
+    return set_aside(run, error) && open_log(run, 0, error);
+}
+
 /* ---- What is seen of a run ---- */
 
 static void losses_of(const Run *run, double *step, double *train, double *val, int *counts)
 {
     counts[0] = counts[1] = 0;
-    for (int i = 0; i < run->rows; i++) {
+    for (long i = 0; i < run->rows; i++) {
         if (!isnan(run->row[i].train_loss)) {
             step[counts[0]] = run->row[i].step;
             train[counts[0]++] = run->row[i].train_loss;
@@ -233,7 +271,7 @@ static void print_duration(double seconds)
 static void print_progress(const Run *run, double loss)
 {
     double val = NAN;
-    for (int i = run->rows - 1; i >= 0 && isnan(val); i--)
+    for (long i = run->rows - 1; i >= 0 && isnan(val); i--)
         val = run->row[i].val_loss;
     double per_step = run->step ? run->seconds / (double)run->step : 0;
     printf("step %ld/%ld  loss %.3f", run->step, run->set->steps, loss);
@@ -255,8 +293,8 @@ static void show_live(Run *run, double loss)
         return;
     run->shown = now();
     double curve[POINTS];
-    int points = 0, skip = run->rows > POINTS ? run->rows - POINTS : 0;
-    for (int i = skip; i < run->rows; i++)
+    int points = 0;
+    for (long i = run->rows > POINTS ? run->rows - POINTS : 0; i < run->rows; i++)
         if (!isnan(run->row[i].train_loss))
             curve[points++] = run->row[i].train_loss;
     char line[PLOT_TERMINAL_BYTES(WIDTH, 1)] = "";
@@ -371,7 +409,6 @@ static bool evaluate(Run *run, Error *error)
 static bool run_loop(Run *run, Error *error)
 {
     const TrainerSettings *set = run->set;
-    long row_every = set->eval_every / 10 > 0 ? set->eval_every / 10 : 1;
     if (run->step == 0 && !evaluate(run, error))
         return false;
     while (run->step < set->steps && !interrupted) {
@@ -380,7 +417,7 @@ static bool run_loop(Run *run, Error *error)
         if (run->step % set->eval_every == 0 || run->step == set->steps) {
             if (!evaluate(run, error))
                 return false;
-        } else if (run->step % row_every == 0 && !write_row(run, NAN, error)) {
+        } else if (run->step % row_every(set) == 0 && !write_row(run, NAN, error)) {
             return false;
         }
     }
@@ -411,7 +448,7 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
     interrupted = 0;
     sigaction(SIGINT, &catch, &before);
     bool done = folder_make(settings->out, error) &&
-                (settings->resume ? resume(&run, error) : open_log(&run, 0, error)) &&
+                (settings->resume ? resume(&run, error) : begin(&run, error)) &&
                 run_loop(&run, error);
     sigaction(SIGINT, &before, NULL);
 

@@ -6,6 +6,7 @@
  *                         carried from step to step, counters, the length of the log
  *     log.csv             a row now and then; see `log_header` in trainer.c
  *     loss.svg            the same as a picture
+ *     previous/           the same of the run that was there before, if there was one
  * each of them replaced as a whole, so that a run may be killed at any moment. A run that
  * was interrupted and resumed ends with the same bits as one that was not. */
 #ifndef LINEAGE_TRAINER_H

@@ -143,7 +143,7 @@ static Tensor *mixture(Trial *t, Tensor **y)
     for (int k = 0; k < t->calls; k++) {
         t->weight[k] = allocate((size_t)t_size(y[k]) + 1, sizeof(float));
         for (long i = 0; i < t_size(y[k]); i++)
-            t->weight[k][i] = drawn(NOT_ZERO, MOST_INPUTS + k, i);
+            t->weight[k][i] = drawn(POSITIVE, MOST_INPUTS + k, i);
     }
     Op *op = op_new("mixture", mixture_backward, t->calls, y);
     *(Trial **)op_save(op, sizeof(Trial *)) = t;

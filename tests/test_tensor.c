@@ -1,0 +1,927 @@
+/* test_tensor.c - the tape, the views, and the way back: whatever does not depend on which
+ * operation was recorded. */
+#include "ops.h"
+#include "oracle.h"
+#include "parallel.h"
+#include "random.h"
+#include "suite.h"
+#include "tensor.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+/* Where nobody else has taken malloc's place, its calls are counted. */
+static long allocations;
+#if defined __GLIBC__ && !defined SANITIZED
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+void *realloc(void *memory, size_t size)
+{
+    allocations++;
+    return __libc_realloc(memory, size);
+}
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    allocations++;
+    return __libc_memalign(alignment, size);
+}
+#endif
+
+/* A test that what follows the sentence aborts with it. The statements find a recording
+ * tape and x, (3, 4), on it, which wants a gradient. */
+#define REFUSAL(name, sentence, ...)                          \
+    static void make_##name(void)                             \
+    {                                                         \
+        Tape *tape = tape_new(TAPE_PROBE, 1);                 \
+        Tensor *x = t_keep_grad(t_zeros(tape, 3, 4));         \
+        __VA_ARGS__;                                          \
+        (void)x;                                              \
+        tape_free(tape);                                      \
+    }                                                         \
+    START_TEST(name)                                          \
+    {                                                         \
+        assert_contains(mistake_text(make_##name), sentence); \
+    }                                                         \
+    END_TEST
+
+/* Fills storage with first, first + 1, ... */
+static Tensor *counting(Tensor *x, float first)
+{
+    for (long i = 0; i < x->storage->size; i++)
+        x->storage->data[i] = first + (float)i;
+    return x;
+}
+
+static void has_shape(const Tensor *x, const char *shape)
+{
+    ck_assert_str_eq(t_text(x), shape);
+}
+
+#define AT(x, ...) t_at(x, (int[]){__VA_ARGS__})
+
+/* ---- Views ---- */
+
+START_TEST(views_read_the_same_storage_differently)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *x = counting(t_empty(tape, 2, 3, 4), 0); /* 12 i + 4 j + k */
+    Tensor *views[] = {t_permute(x, 2, 0, 1), t_transpose(x), t_slice(x, 1, 1, 3),
+                       t_select(x, 1, 2),     t_on(tape, x),  t_expand(x, 5, 2, 3, 4)};
+    has_shape(views[0], "(4, 2, 3)");
+    ck_assert_float_eq(AT(views[0], 3, 1, 2), 23);
+    ck_assert_float_eq(AT(views[0], 1, 0, 2), 9);
+    has_shape(views[1], "(2, 4, 3)");
+    ck_assert_float_eq(AT(views[1], 1, 3, 0), 15);
+    has_shape(views[2], "(2, 2, 4)");
+    ck_assert_float_eq(AT(views[2], 1, 0, 1), 17);
+    has_shape(views[3], "(2, 4)");
+    ck_assert_float_eq(AT(views[3], 1, 3), 23);
+    has_shape(views[4], "(2, 3, 4)");
+    has_shape(views[5], "(5, 2, 3, 4)");
+    ck_assert_float_eq(AT(views[5], 4, 1, 0, 2), 14);
+    for (int i = 0; i < 6; i++)
+        ck_assert_ptr_eq(views[i]->storage, x->storage);
+    x->data[23] = -1;
+    ck_assert_float_eq(AT(views[0], 3, 1, 2), -1);
+    tape_free(tape);
+}
+END_TEST
+
+/* What a view shows, written down element by element: number i in order is number shown[i]
+ * of the storage. */
+enum { MOST_SHOWN = 20000 };
+typedef struct {
+    int rank, shape[MAX_RANK];
+    long count, shown[MOST_SHOWN];
+} Picture;
+
+typedef enum { PERMUTE, TRANSPOSE, SLICE, SELECT, EXPAND, RESHAPE, KINDS } Kind;
+
+typedef struct {
+    Kind kind;
+    int rank, shape[MAX_RANK]; /* of the result */
+    int order[MAX_RANK], dimension, from;
+} Step;
+
+/* Random choices, one after the other. */
+typedef struct {
+    uint64_t stream, count;
+} Dice;
+
+static int throw(Dice *dice, int bound)
+{
+    return (int)random_below(99, dice->stream, dice->count++, (uint64_t)bound);
+}
+
+static void random_order(Dice *dice, int rank, int *order)
+{
+    for (int i = 0; i < rank; i++) {
+        int j = throw(dice, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+/* The prime factors of `count` are strewn over some dimensions. */
+static void random_shape_of(Dice *dice, long count, int *rank, int *shape)
+{
+    *rank = 1 + throw(dice, MAX_RANK);
+    for (int i = 0; i < *rank; i++)
+        shape[i] = 1;
+    for (int factor = 2; count > 1; factor++)
+        for (; count % factor == 0; count /= factor)
+            shape[throw(dice, *rank)] *= factor;
+}
+
+static Step random_step(Dice *dice, const Tensor *x)
+{
+    Step s = {.kind = (Kind)throw(dice, KINDS), .rank = x->rank};
+    memcpy(s.shape, x->shape, sizeof s.shape);
+    bool possible = s.kind == RESHAPE || s.kind == EXPAND || x->rank > 1;
+    if (!possible)
+        s.kind = RESHAPE;
+    if (s.kind == PERMUTE || s.kind == TRANSPOSE) {
+        random_order(dice, x->rank, s.order);
+        for (int i = 0; i < x->rank && s.kind == TRANSPOSE; i++)
+            s.order[i] = i < x->rank - 2 ? i : 2 * x->rank - 3 - i;
+        for (int i = 0; i < x->rank; i++)
+            s.shape[i] = x->shape[s.order[i]];
+    } else if (s.kind == SLICE) {
+        s.dimension = throw(dice, x->rank);
+        s.from = throw(dice, x->shape[s.dimension]);
+        s.shape[s.dimension] = 1 + throw(dice, x->shape[s.dimension] - s.from);
+    } else if (s.kind == SELECT) {
+        s.dimension = throw(dice, x->rank);
+        s.from = throw(dice, x->shape[s.dimension]);
+        s.rank--;
+        for (int i = s.dimension; i < s.rank; i++)
+            s.shape[i] = x->shape[i + 1];
+    } else if (s.kind == EXPAND) {
+        int added = x->rank < MAX_RANK ? throw(dice, 2) : 0;
+        s.rank += added;
+        for (int i = 0; i < s.rank; i++) {
+            int size = i < added ? 1 : x->shape[i - added];
+            s.shape[i] = size == 1 ? 1 + throw(dice, 3) : size;
+        }
+    } else
+        random_shape_of(dice, t_size(x), &s.rank, s.shape);
+    return s;
+}
+
+static Tensor *take_step(const Step *s, Tensor *x)
+{
+    switch (s->kind) {
+    case PERMUTE:
+        return t_permute_to(x, s->rank, s->order);
+    case TRANSPOSE:
+        return t_transpose(x);
+    case SLICE:
+        return t_slice(x, s->dimension, s->from, s->from + s->shape[s->dimension]);
+    case SELECT:
+        return t_select(x, s->dimension, s->from);
+    case EXPAND:
+        return t_expand_to(x, s->rank, s->shape);
+    default:
+        return t_reshape_to(x, s->rank, s->shape);
+    }
+}
+
+static void index_of(long number, int rank, const int *shape, int *index)
+{
+    for (int i = rank - 1; i >= 0; i--) {
+        index[i] = (int)(number % shape[i]);
+        number /= shape[i];
+    }
+}
+
+/* Which element of the picture before the step is number i of the one after it. */
+static long number_before(const Step *s, const Picture *before, long i)
+{
+    int index[MAX_RANK], old[MAX_RANK] = {0}, added = s->rank - before->rank;
+    if (s->kind == RESHAPE)
+        return i;
+    index_of(i, s->rank, s->shape, index);
+    for (int d = 0; d < s->rank; d++)
+        if (s->kind == PERMUTE || s->kind == TRANSPOSE)
+            old[s->order[d]] = index[d];
+        else if (s->kind == SLICE)
+            old[d] = index[d] + (d == s->dimension ? s->from : 0);
+        else if (s->kind == SELECT)
+            old[d + (d >= s->dimension)] = index[d];
+        else if (d >= added)
+            old[d - added] = before->shape[d - added] == 1 ? 0 : index[d];
+    if (s->kind == SELECT)
+        old[s->dimension] = s->from;
+    long number = 0;
+    for (int d = 0; d < before->rank; d++)
+        number = number * before->shape[d] + old[d];
+    return number;
+}
+
+static void draw(const Step *s, const Picture *before, Picture *after)
+{
+    after->rank = s->rank;
+    memcpy(after->shape, s->shape, sizeof after->shape);
+    after->count = 1;
+    for (int d = 0; d < s->rank; d++)
+        after->count *= s->shape[d];
+    ck_assert_int_le(after->count, MOST_SHOWN);
+    for (long i = 0; i < after->count; i++)
+        after->shown[i] = before->shown[number_before(s, before, i)];
+}
+
+/* Whether some strides can show the picture: one stride in each dimension must do. */
+static bool strides_exist(const Picture *p)
+{
+    long stride[MAX_RANK] = {0}, step = 1;
+    for (int d = p->rank - 1; d >= 0; d--) {
+        stride[d] = p->shape[d] > 1 ? p->shown[step] - p->shown[0] : 0;
+        step *= p->shape[d];
+    }
+    for (long i = 0; i < p->count; i++) {
+        int index[MAX_RANK];
+        long place = p->shown[0];
+        index_of(i, p->rank, p->shape, index);
+        for (int d = 0; d < p->rank; d++)
+            place += index[d] * stride[d];
+        if (place != p->shown[i])
+            return false;
+    }
+    return true;
+}
+
+static void shows(const Tensor *x, const Picture *p)
+{
+    long wrong = 0;
+    ck_assert_int_eq(x->rank, p->rank);
+    for (int d = 0; d < p->rank; d++)
+        ck_assert_int_eq(x->shape[d], p->shape[d]);
+    for (long i = 0; i < p->count; i++) {
+        int index[MAX_RANK];
+        index_of(i, p->rank, p->shape, index);
+        wrong += t_at(x, index) != (float)p->shown[i];
+    }
+    ck_assert_int_eq(wrong, 0);
+}
+
+/* With the sum of weight times element as the loss, the gradient of a number is the sum of
+ * the weights wherever it is shown. The weights are whole: the sums are exact. */
+static void gradients_follow(Dice *dice, Tensor *x, Tensor *y, const Picture *p)
+{
+    float expected[256] = {0};
+    Tensor *weight = t_empty_of(x->tape, p->rank, p->shape);
+    for (long i = 0; i < p->count; i++) {
+        weight->data[i] = (float)(throw(dice, 7) - 3);
+        expected[p->shown[i]] += weight->data[i];
+    }
+    backward(t_sum_all(t_mul(y, weight)));
+    ck_assert_int_eq(
+        memcmp(t_grad(x), expected, (size_t)t_size(x) * sizeof *expected) == 0, true);
+}
+
+/* A chain of random steps, each held to its picture; a reshape must be a view exactly where
+ * strides exist. */
+static void random_chain(Tape *tape, uint64_t number, int *copies, int *kept)
+{
+    static Picture pictures[2];
+    Picture *before = &pictures[0], *after = &pictures[1];
+    Dice dice = {number, 0};
+    before->rank = 1 + throw(&dice, 4);
+    before->count = 1;
+    for (int d = 0; d < before->rank; d++)
+        before->count *= before->shape[d] = 1 + throw(&dice, 4);
+    for (long i = 0; i < before->count; i++)
+        before->shown[i] = i;
+    Tensor *x = t_empty_of(tape, before->rank, before->shape), *y = x;
+    t_keep_grad(counting(x, 0));
+
+    long steps = 2 + throw(&dice, 4);
+    bool copied = false; /* from then on the storage is another one */
+    for (long i = 0; i < steps; i++) {
+        Step s = random_step(&dice, y);
+        Tensor *z = take_step(&s, y);
+        draw(&s, before, after);
+        shows(z, after);
+        if (!copied) {
+            bool view = z->storage == y->storage;
+            ck_assert_int_eq(view, strides_exist(after));
+            *(view ? kept : copies) += s.kind == RESHAPE;
+            copied = !view;
+        }
+        Picture *swap = before;
+        before = after;
+        after = swap;
+        y = z;
+    }
+    gradients_follow(&dice, x, y, before);
+}
+
+START_TEST(chains_of_random_views_show_what_they_should_and_bring_gradients_home)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    int copies = 0, kept = 0;
+    for (uint64_t number = 0; number < 3000; number++) {
+        random_chain(tape, number, &copies, &kept);
+        tape_reset(tape, 0);
+    }
+    ck_assert_int_gt(copies, 100);
+    ck_assert_int_gt(kept, 100);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(merging_heads_copies_and_splitting_them_does_not)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *x = counting(t_empty(tape, 2, 5, 12), 0);
+    Tensor *heads = t_permute(t_reshape(x, 2, 5, 3, 4), 0, 2, 1, 3);
+    ck_assert_ptr_eq(heads->storage, x->storage);
+    Tensor *merged = t_reshape(heads, 2, 3, 20);
+    ck_assert_ptr_ne(merged->storage, x->storage);
+    ck_assert(t_is_contiguous(merged));
+    ck_assert_float_eq(AT(merged, 1, 2, 7), AT(x, 1, 1, 11));
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(what_is_contiguous_is_not_copied_again)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *x = counting(t_empty(tape, 3, 4), 0), *rows = t_slice(x, 0, 1, 3);
+    ck_assert_ptr_eq(t_contiguous(x), x);
+    ck_assert_ptr_eq(t_contiguous(rows), rows);
+    Tensor *y = t_contiguous(t_transpose(x));
+    ck_assert_ptr_ne(y->storage, x->storage);
+    ck_assert(t_is_contiguous(y));
+    has_shape(y, "(4, 3)");
+    ck_assert_float_eq(y->data[1], 4);
+    /* Dimensions of size 1 have no say, whatever their stride. */
+    ck_assert(t_is_contiguous(t_transpose(t_slice(x, 0, 1, 2))));
+    ck_assert(!t_is_contiguous(t_expand(t_slice(x, 0, 1, 2), 2, 4)));
+    tape_free(tape);
+}
+END_TEST
+
+REFUSAL(an_order_that_names_a_dimension_twice_is_refused,
+        "t_permute: (1, 1) is no order of the dimensions of (3, 4)", t_permute(x, 1, 1))
+REFUSAL(an_order_of_too_few_dimensions_is_refused,
+        "t_permute: (0,) is no order of the dimensions of (3, 4)", t_permute(x, 0))
+REFUSAL(an_empty_order_is_refused, "t_permute: () is no order of the dimensions of (3, 4)",
+        t_permute_to(x, 0, NULL))
+REFUSAL(a_vector_has_nothing_to_transpose, "t_transpose: (3,) has not two dimensions",
+        t_transpose(t_zeros(tape, 3)))
+REFUSAL(a_slice_beyond_the_end_is_refused,
+        "t_slice: 2 .. 5 of dimension 1 is not within (3, 4)", t_slice(x, 1, 2, 5))
+REFUSAL(a_slice_that_runs_backwards_is_refused,
+        "t_slice: 2 .. 1 of dimension 0 is not within (3, 4)", t_slice(x, 0, 2, 1))
+REFUSAL(a_selection_outside_is_refused,
+        "t_select: number 4 of dimension 1 is not within (3, 4)", t_select(x, 1, 4))
+REFUSAL(a_selection_of_no_dimension_is_refused,
+        "t_select: number 0 of dimension 2 is not within (3, 4)", t_select(x, 2, 0))
+REFUSAL(only_dimensions_of_size_one_expand, "t_expand: (3, 4) does not expand to (3, 8)",
+        t_expand(x, 3, 8))
+REFUSAL(expanding_never_takes_dimensions_away,
+        "t_expand: (3, 4) does not expand to (4,)", t_expand(x, 4))
+REFUSAL(expanding_to_nothing_is_refused, "t_expand: (3, 4) does not expand to ()",
+        t_expand_to(x, 0, NULL))
+REFUSAL(a_reshape_keeps_the_number_of_elements,
+        "t_reshape: (3, 4) has not as many elements as (5, 2)", t_reshape(x, 5, 2))
+REFUSAL(seven_dimensions_are_refused, "7 dimensions are too many: at most 6",
+        t_zeros(tape, 1, 1, 1, 1, 1, 1, 1))
+REFUSAL(seven_dimensions_are_refused_to_views_too, "t_reshape: 7 dimensions are too many",
+        t_reshape(x, 3, 4, 1, 1, 1, 1, 1))
+REFUSAL(a_negative_size_is_refused, "(2, -1) has a negative size", t_zeros(tape, 2, -1))
+REFUSAL(an_index_outside_is_refused, "t_at: (3, 0) is outside of (3, 4)", AT(x, 3, 0))
+REFUSAL(only_a_single_number_is_an_item, "t_item: (3, 4) is not a single number",
+        t_item(x))
+REFUSAL(a_wrong_shape_is_shown_beside_the_right_one,
+        "t_select(x, 0, 1) is (4,) and should be (4, 1)",
+        t_shaped(t_select(x, 0, 1), 4, 1))
+REFUSAL(a_mistake_is_placed_after_the_last_shape_that_held, ": x, again",
+        char *text = "x, again"; t_shaped_at(x, 2, x->shape, text, "gpt.c", 23);
+        t_select(x, 2, 0))
+
+START_TEST(a_shape_that_holds_gives_back_the_tensor)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *x = t_zeros(tape, 3, 4), *p = t_lasting(true, 1, (int[]){5});
+    ck_assert_ptr_eq(t_shaped(x, 3, 4), x);
+    ck_assert_ptr_eq(t_shaped(p, 5), p);
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(shapes_broadcast_from_the_last_dimension)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    int shape[MAX_RANK];
+    int rank = t_broadcast("f", t_zeros(tape, 5, 1, 4), t_zeros(tape, 3, 1), 0, shape);
+    ck_assert_str_eq(shape_text(rank, shape), "(5, 3, 4)");
+    rank = t_broadcast("f", t_zeros(tape, 2, 3, 4), t_zeros(tape, 7, 1, 4, 5), 2, shape);
+    ck_assert_int_eq(rank, 4);
+    ck_assert_int_eq(shape[0], 7);
+    ck_assert_int_eq(shape[1], 2);
+    rank = t_broadcast("f", t_zeros(tape, 0, 4), t_zeros(tape, 1, 4), 0, shape);
+    ck_assert_str_eq(shape_text(rank, shape), "(0, 4)");
+    tape_free(tape);
+}
+END_TEST
+
+REFUSAL(shapes_that_do_not_broadcast_are_refused,
+        "add: (3, 4) and (3,) do not broadcast: sizes 4 and 3 differ",
+        t_add(x, t_zeros(tape, 3)))
+
+/* ---- Sizes at the ends ---- */
+
+START_TEST(a_tensor_without_elements_goes_through_everything)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(t_zeros(tape, 3, 0, 2));
+    ck_assert_int_eq(t_size(x), 0);
+    Tensor *y = t_reshape(t_contiguous(t_permute(x, 2, 1, 0)), 0, 5);
+    has_shape(y, "(0, 5)");
+    y = t_expand(t_slice(y, 1, 2, 2), 4, 0, 0);
+    Tensor *loss = t_sum_all(t_mul(t_snapshot(tape, x), t_exp(x)));
+    ck_assert_float_eq(t_item(loss), 0);
+    backward(loss);
+    ck_assert_ptr_nonnull(t_grad(x));
+    t_assign(t_zeros(tape, 0), t_zeros(tape, 0));
+    tape_free(tape);
+    t_lasting_free(t_lasting(true, 2, (int[]){0, 3}));
+}
+END_TEST
+
+START_TEST(a_tensor_of_rank_zero_is_a_number)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(t_zeros_of(tape, 0, NULL));
+    has_shape(x, "()");
+    ck_assert_int_eq(t_size(x), 1);
+    x->data[0] = 3;
+    ck_assert_float_eq(t_item(x), 3);
+    ck_assert_float_eq(t_at(x, NULL), 3);
+    Tensor *y = t_expand(t_reshape(x, 1, 1), 2, 3);
+    backward(t_sum_all(t_mul(y, x)));
+    ck_assert_float_eq(*t_grad(x), 2 * 6 * 3);
+    ck_assert_int_eq(t_reshape_to(t_zeros(tape, 1, 1), 0, NULL)->rank, 0);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(six_dimensions_are_not_too_many)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 1, 3, 2, 1, 2), 0));
+    Tensor *y = t_contiguous(t_permute(x, 5, 4, 3, 2, 1, 0));
+    has_shape(y, "(2, 1, 2, 3, 1, 2)");
+    ck_assert_float_eq(AT(y, 1, 0, 0, 2, 0, 1), AT(x, 1, 0, 2, 0, 0, 1));
+    backward(t_sum_all(t_mul(y, y)));
+    for (int i = 0; i < 24; i++)
+        ck_assert_float_eq(t_grad(x)[i], 2 * i);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(all_memory_is_aligned_for_vectors)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    for (int n = 0; n < 40; n++) {
+        ck_assert_uint_eq((uintptr_t)t_empty(tape, n)->data % T_ALIGNMENT, 0);
+        ck_assert_uint_eq((uintptr_t)ids_new(tape, n)->at % T_ALIGNMENT, 0);
+        ck_assert_uint_eq((uintptr_t)tape_alloc(tape, (size_t)n) % T_ALIGNMENT, 0);
+        Tensor *p = t_lasting(true, 1, &n);
+        ck_assert_uint_eq((uintptr_t)p->data % T_ALIGNMENT, 0);
+        ck_assert_uint_eq((uintptr_t)t_grad(p) % T_ALIGNMENT, 0);
+        t_lasting_free(p);
+    }
+    Ids *ids = ids_new(tape, 2, 3);
+    ck_assert_int_eq(ids->size, 6);
+    ck_assert_str_eq(shape_text(ids->rank, ids->shape), "(2, 3)");
+    tape_free(tape);
+}
+END_TEST
+
+/* ---- Parameters and states ---- */
+
+static Tensor *parameter(int n, float first)
+{
+    return counting(t_lasting(true, 1, &n), first);
+}
+
+START_TEST(a_parameter_begins_with_zeros_and_a_gradient_of_zeros)
+{
+    Tensor *p = t_lasting(true, 2, (int[]){3, 5}), *state = t_lasting(false, 1, (int[]){4});
+    for (int i = 0; i < 15; i++)
+        ck_assert(p->data[i] == 0 && t_grad(p)[i] == 0);
+    for (int i = 0; i < 4; i++)
+        ck_assert(state->data[i] == 0);
+    ck_assert_ptr_null(t_grad(state));
+    t_lasting_free(p);
+    t_lasting_free(state);
+}
+END_TEST
+
+/* The views are freed with the parameter: the sanitizer would see it if they were not. */
+START_TEST(equal_views_of_a_parameter_are_one_and_the_same)
+{
+    Tensor *p = t_lasting(true, 2, (int[]){4, 6});
+    ck_assert_ptr_eq(t_transpose(p), t_transpose(p));
+    ck_assert_ptr_eq(t_transpose(p), t_permute(p, 1, 0));
+    ck_assert_ptr_eq(t_slice(p, 0, 1, 3), t_slice(p, 0, 1, 3));
+    ck_assert_ptr_ne(t_slice(p, 0, 1, 3), t_slice(p, 0, 2, 4));
+    ck_assert_ptr_ne(t_slice(p, 0, 1, 3), t_slice(p, 0, 1, 2));
+    ck_assert_ptr_ne(t_select(p, 0, 0), t_slice(p, 0, 0, 1));
+    ck_assert_ptr_eq(t_reshape(p, 2, 12), t_reshape(p, 2, 12));
+    Tensor *row = t_select(t_transpose(p), 0, 5);
+    ck_assert_ptr_eq(row, t_select(p, 1, 5));
+    ck_assert_ptr_null(row->tape);
+    int views = 0;
+    for (const Tensor *view = p->storage->views; view; view = view->next)
+        views++;
+    ck_assert_int_eq(views, 7);
+    t_lasting_free(p);
+}
+END_TEST
+
+START_TEST(views_of_a_parameter_on_a_tape_go_with_the_tape)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *p = parameter(6, 1);
+    Tensor *view = t_slice(t_on(tape, p), 0, 2, 4);
+    ck_assert_ptr_null(p->storage->views);
+    backward(t_sum_all(t_mul(view, view)));
+    const float expected[6] = {0, 0, 6, 8, 0, 0};
+    ck_assert_mem_eq(t_grad(p), expected, sizeof expected);
+    ck_assert_ptr_eq(t_grad(view), t_grad(p) + 2);
+    tape_free(tape);
+    ck_assert_mem_eq(t_grad(p), expected, sizeof expected);
+    t_lasting_free(p);
+}
+END_TEST
+
+REFUSAL(parameters_alone_have_no_tape,
+        "exp: no input is on a tape: begin with t_on(tape, parameter)",
+        t_exp(t_lasting(true, 1, (int[]){3})))
+REFUSAL(a_copy_of_a_parameters_view_needs_a_tape, "copy: no input is on a tape",
+        t_contiguous(t_transpose(t_lasting(true, 2, (int[]){3, 4}))))
+REFUSAL(two_tapes_in_one_operation_are_refused, "mul: inputs are on two different tapes",
+        t_mul(x, t_zeros(tape_new(TAPE_PROBE, 2), 3, 4)))
+REFUSAL(a_tensor_does_not_change_its_tape, "t_on: the tensor is on another tape",
+        t_on(tape_new(TAPE_PROBE, 2), x))
+
+START_TEST(a_snapshot_is_contiguous_and_detached)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *p = t_on(tape, parameter(6, 0)), *x = t_transpose(t_reshape(p, 2, 3));
+    Tensor *copy = t_snapshot(tape, x);
+    ck_assert(t_is_contiguous(copy));
+    ck_assert(!copy->storage->wants_grad);
+    ck_assert_float_eq(AT(copy, 2, 1), 5);
+    backward(t_sum_all(t_mul(x, copy)));
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq(t_grad(p)[i], i); /* not 2 i */
+    ck_assert_ptr_null(t_grad(copy));
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(assigning_writes_into_the_storage_of_a_view)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *cache = t_lasting(false, 2, (int[]){4, 3});
+    t_assign(t_slice(cache, 0, 1, 3), t_transpose(counting(t_empty(tape, 3, 2), 1)));
+    const float expected[12] = {0, 0, 0, 1, 3, 5, 2, 4, 6, 0, 0, 0};
+    ck_assert_mem_eq(cache->data, expected, sizeof expected);
+    ck_assert_int_eq(cache->storage->writes, 1);
+    t_lasting_free(cache);
+    tape_free(tape);
+}
+END_TEST
+
+/* Truncated backpropagation: the state of the last step goes out of the tape, detached. */
+START_TEST(a_state_is_carried_from_step_to_step_while_recording)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *state = t_lasting(false, 1, (int[]){2}), *p = parameter(2, 1);
+    for (int step = 0; step < 3; step++) {
+        Tensor *h = t_add(t_snapshot(tape, state), p);
+        backward(t_sum_all(h));
+        t_assign(state, h);
+        tape_reset(tape, step + 1);
+    }
+    ck_assert_float_eq(state->data[0], 3);
+    ck_assert_float_eq(state->data[1], 6);
+    ck_assert_ptr_null(t_grad(state));
+    ck_assert_float_eq(t_grad(p)[1], 3);
+    t_lasting_free(state);
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
+REFUSAL(assigning_another_shape_is_refused, "t_assign: (4, 3) does not fit into (3, 4)",
+        t_assign(x, t_transpose(x)))
+REFUSAL(assigning_into_a_recording_tape_cuts_gradients_and_is_refused,
+        "t_assign: gradients would be cut: a cache cannot be used while recording",
+        t_assign(t_on(tape, t_lasting(false, 2, (int[]){3, 4})), t_exp(x)))
+
+/* ---- Backward ---- */
+
+START_TEST(gradients_of_what_is_used_twice_add_up)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *p = parameter(3, 1);
+    for (int step = 0; step < 2; step++) { /* x^2 + x, and 2 x + 1 on the way back */
+        Tensor *x = t_on(tape, p);
+        backward(t_sum_all(t_add(t_mul(x, p), x)));
+        tape_reset(tape, step);
+    }
+    for (int i = 0; i < 3; i++)
+        ck_assert_float_eq(t_grad(p)[i], 2 * (2 * (1 + i) + 1));
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(a_view_taken_before_backward_finds_its_gradient_after_it)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 3), 0));
+    Tensor *corner = t_slice(t_transpose(x), 0, 1, 3), *y = t_keep_grad(t_scale(x, 2));
+    Tensor *second = t_select(y, 0, 1);
+    ck_assert_ptr_null(t_grad(corner));
+    backward(t_sum_all(t_mul(y, y)));
+    ck_assert_ptr_eq(t_grad(corner), t_grad(x) + 1);
+    ck_assert_float_eq(t_grad(corner)[corner->stride[0] + corner->stride[1]], 8 * 5);
+    ck_assert_float_eq(t_grad(second)[0], 2 * 6);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(the_loss_may_be_a_view)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 4), 1));
+    backward(t_slice(t_mul(x, x), 0, 2, 3));
+    const float expected[4] = {0, 0, 6, 0};
+    ck_assert_mem_eq(t_grad(x), expected, sizeof expected);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(a_loss_that_is_a_parameter_adds_one_to_its_gradient)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *p = parameter(3, 5);
+    for (int step = 0; step < 2; step++) {
+        backward(t_select(t_on(tape, p), 0, 1));
+        tape_reset(tape, step);
+    }
+    const float expected[3] = {0, 2, 0};
+    ck_assert_mem_eq(t_grad(p), expected, sizeof expected);
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
+REFUSAL(a_second_backward_is_refused,
+        "backward: it has been here since the tape was reset",
+        Tensor *loss = t_sum_all(x);
+        backward(loss); backward(loss))
+REFUSAL(recording_after_backward_is_refused,
+        "exp: the tape has been through backward: reset it first", backward(t_sum_all(x));
+        t_exp(x))
+REFUSAL(a_loss_of_many_numbers_is_refused,
+        "backward: the loss, (3, 4), is not a single number", backward(t_exp(x)))
+REFUSAL(a_loss_that_depends_on_nothing_that_learns_is_refused,
+        "backward: nothing was recorded that the loss depends on",
+        backward(t_sum_all(t_snapshot(tape, x))))
+REFUSAL(a_loss_of_an_inference_tape_is_refused,
+        "backward: nothing was recorded that the loss depends on",
+        backward(t_sum_all(t_keep_grad(t_zeros(tape_new(TAPE_INFERENCE, 1), 3)))))
+REFUSAL(an_input_that_was_overwritten_is_refused,
+        "mul: input 2, (3, 4), was written to after it was read and before backward",
+        Tensor *y = t_zeros(tape, 3, 4), *loss = t_sum_all(t_mul(x, y));
+        t_assign(y, t_zeros(tape, 3, 4)); backward(loss))
+REFUSAL(a_result_that_was_overwritten_is_refused,
+        "exp: the result, (3, 4), was written to before backward",
+        Tensor *y = t_exp(x), *loss = t_sum_all(y); t_assign(y, t_zeros(tape, 3, 4));
+        backward(loss))
+REFUSAL(a_mistake_found_on_the_way_back_is_placed_where_the_operation_was_recorded,
+        "before backward, after first.c:1: x", Tensor *y = t_zeros(tape, 3, 4);
+        t_shaped_at(x, 2, x->shape, "x", "first.c", 1);
+        Tensor *loss = t_sum_all(t_mul(x, y));
+        t_shaped_at(loss, 0, NULL, "loss", "last.c", 2);
+        t_assign(y, t_zeros(tape, 3, 4)); backward(loss))
+
+/* A sum has no use for what it added. */
+START_TEST(what_backward_does_not_read_may_be_overwritten)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(t_zeros(tape, 3)), *y = t_zeros(tape, 3);
+    Tensor *loss = t_sum_all(t_add(x, y));
+    t_assign(y, t_zeros(tape, 3));
+    backward(loss);
+    ck_assert_float_eq(t_grad(x)[2], 1);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(a_long_chain_needs_no_deep_stack)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(t_zeros(tape, 1)), *sum = x;
+    for (int i = 1; i < 20000; i++)
+        sum = t_add(sum, x);
+    backward(sum);
+    ck_assert_float_eq(*t_grad(x), 20000);
+    tape_free(tape);
+}
+END_TEST
+
+/* ---- Operations defined outside the library ---- */
+
+typedef struct {
+    int backward_calls;
+    bool wanted[2];
+} Observed;
+
+static void observed_backward(Op *op)
+{
+    Observed *observed = *(Observed **)op_saved(op);
+    observed->backward_calls++;
+    const float *g = op_gout(op);
+    long n = t_size(op_output_shape(op));
+    for (int k = 0; k < op_inputs(op); k++) {
+        observed->wanted[k] = op_wants(op, k);
+        float *grad = op_grad(op, k);
+        for (long i = 0; i < n; i++)
+            grad[i] += 2 * g[i];
+    }
+}
+
+/* Twice the sum of two contiguous tensors of one shape; notes how it is used. */
+static Tensor *t_observed(Tensor *a, Tensor *b, Observed *observed)
+{
+    Op *op = t_op("observed", observed_backward, a, b);
+    Tensor *y = op_out_like(op, a);
+    for (long i = 0; i < t_size(a); i++)
+        y->data[i] = 2 * (a->data[i] + b->data[i]);
+    *(Observed **)op_save(op, sizeof(Observed *)) = observed;
+    return y;
+}
+
+static void double_backward(Op *op)
+{
+    long n = t_size(op_output(op));
+    float *dx = op_grad(op, 0);
+    const float *dy = op_gout(op);
+    for (long i = 0; i < n; i++)
+        dx[i] += 2 * dy[i];
+}
+
+/* The example of tensor.h. */
+static Tensor *t_double(Tensor *x)
+{
+    x = t_contiguous(x);
+    Op *op = t_op("double", double_backward, x);
+    Tensor *y = op_out_like(op, x);
+    for (long i = 0; i < t_size(x); i++)
+        y->data[i] = 2 * x->data[i];
+    return y;
+}
+
+START_TEST(an_operation_can_be_defined_outside_the_library)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 3), 1));
+    Tensor *y = t_double(t_transpose(x));
+    has_shape(y, "(3, 2)");
+    ck_assert_float_eq(AT(y, 2, 1), 12);
+    backward(t_sum_all(t_mul(y, y)));
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq(t_grad(x)[i], 8 * (1 + i));
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(an_input_that_wants_no_gradient_gives_a_scratch_buffer)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Observed observed = {0};
+    Tensor *x = t_keep_grad(t_zeros(tape, 5)), *data = counting(t_zeros(tape, 5), 7);
+    backward(t_sum_all(t_observed(data, x, &observed)));
+    ck_assert_int_eq(observed.backward_calls, 1);
+    ck_assert(!observed.wanted[0] && observed.wanted[1]);
+    ck_assert_float_eq(t_grad(x)[4], 2);
+    ck_assert_ptr_null(t_grad(data));
+    ck_assert_float_eq(data->data[4], 11);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(an_operation_that_the_loss_does_not_depend_on_is_skipped)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Observed used = {0}, unused = {0};
+    Tensor *x = t_keep_grad(t_zeros(tape, 5));
+    Tensor *y = t_observed(x, x, &used);
+    t_exp(t_observed(y, x, &unused));
+    backward(t_sum_all(y));
+    ck_assert_int_eq(used.backward_calls, 1);
+    ck_assert_int_eq(unused.backward_calls, 0);
+    ck_assert_float_eq(t_grad(x)[0], 4);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(nothing_is_recorded_without_something_that_learns_or_without_a_recording_tape)
+{
+    const TapeUse uses[] = {TAPE_INFERENCE, TAPE_PROBE, TAPE_TRAINING};
+    Tensor *p = parameter(4, 0);
+    for (int i = 0; i < 3; i++) {
+        Tape *tape = tape_new(uses[i], 1);
+        Tensor *data = t_zeros(tape, 4);
+        ck_assert_int_eq(tape_recording(tape), i > 0);
+        ck_assert_int_eq(tape_training(tape), i == 2);
+        ck_assert_int_eq(op_recorded(t_op("f", NULL, data, p)), i > 0);
+        ck_assert(!op_recorded(t_op("f", NULL, data, data)));
+        ck_assert_int_eq(t_add(data, p)->storage->wants_grad, i > 0);
+        ck_assert(!t_add(data, data)->storage->wants_grad);
+        tape_free(tape);
+    }
+    t_lasting_free(p);
+}
+END_TEST
+
+static void fill_backward(Op *op)
+{
+    const Tensor *y = op_output_shape(op);
+    for (int i = 0; i < y->shape[0]; i++)
+        *op_grad(op, 0) += op_gout(op)[i * y->stride[0]];
+}
+
+/* Writes the number x into all of a vector that exists. */
+static Tensor *t_fill(Tensor *to, Tensor *x)
+{
+    Op *op = t_op("fill", fill_backward, x);
+    to = op_out_into(op, to);
+    for (int i = 0; i < to->shape[0]; i++)
+        to->data[i * to->stride[0]] = x->data[0];
+    return to;
+}
+
+START_TEST(an_operation_may_write_into_parts_of_a_tensor_that_exists)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *p = parameter(2, 3), *x = t_on(tape, p), *y = t_zeros(tape, 3, 4);
+    t_fill(t_select(y, 0, 1), t_select(x, 0, 0));
+    t_fill(t_select(t_transpose(y), 0, 3), t_select(x, 0, 1));
+    ck_assert_int_eq(y->storage->writes, 2);
+    const float expected[12] = {0, 0, 0, 4, 3, 3, 3, 4, 0, 0, 0, 4};
+    ck_assert_mem_eq(y->data, expected, sizeof expected);
+    backward(t_sum_all(t_slice(y, 1, 2, 4)));
+    ck_assert_float_eq(t_grad(p)[1], 3);
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
+/* ---- Memory ---- */
+
+/* A step of training with a little of everything. */
+static Tensor *small_model(Tape *tape, Tensor *w, Tensor *b)
+{
+    Tensor *x = counting(t_empty(tape, 6, 8), -3);
+    Tensor *y = t_tanh(t_affine(t_scale(x, 0.1f), w, b));
+    y = t_dropout(t_matmul(y, t_transpose(w)), 0.25f);
+    Tensor *heads = t_permute(t_reshape(y, 6, 2, 4), 1, 0, 2);
+    Tensor *mixed = t_reshape(t_softmax(t_causal(t_matmul(heads, t_transpose(heads)))), -0);
+    return mixed;
+}
+
+SUITE("tensor", 20, views_read_the_same_storage_differently)
