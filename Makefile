@@ -56,6 +56,8 @@ chapter-$(2): $(BUILD)/chapter-$(2)
 # A chapter's suite, test_04.c, is linked with the chapter except for its main.
 $(BUILD)/tests/$(2): $$(filter-out %/main.o,$$($(1)_OBJECTS)) | $(BUILD)/chapter-$(2)
 $(BUILD)/obj/tests/test_$(2).o: FLAGS += -Ichapters/$(1)
+# The suite counts what is allocated.
+$(BUILD)/tests/$(2): private LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 endef
 $(foreach chapter,$(CHAPTERS),\
   $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
@@ -68,7 +70,7 @@ $(BUILD)/obj/tests/%.o: FLAGS += -Itests/support -DBUILD='"$(BUILD)"'
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/test_%.o $(SUPPORT) $(BUILD)/liblineage.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(CHECK) $(LIBS)
+	$(CC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) $(CHECK) $(LIBS)
 
 .PHONY: have-check $(addprefix test-,$(SUITES))
 have-check:

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { EVALUATION_TOKENS = 2048, SHOWN_TOKENS = 240 };
+enum { SPLIT_ALL, SPLIT_VAL };
 
 /* All that one run of the program works with. */
 typedef struct {
@@ -22,8 +23,8 @@ typedef struct {
     Error *error;
 
     /* What the options say. */
-    const char *data, *load, *tokenizer_kind, *split, *prompt, *input, *output;
-    int threads, tokens;
+    const char *data, *load, *tokenizer_kind, *prompt, *input, *output;
+    int threads, tokens, split;
     long seed;
     SamplerSettings sampling;
 
@@ -83,8 +84,8 @@ static void fill_table(Table *t, Session *s)
         option_text("data", &s->data, "FILE", "the text to learn from or to measure on"),
         option_text("out", &set->out, "DIR", "where a run leaves its files"),
         option_text("load", &s->load, "FILE", "the weights to begin with"),
-        option_text("split", &s->split, "PART",
-                    "eval: all of the data, or val, the last 10%"),
+        option_choice("split", &s->split, "all|val",
+                      "eval: all of the data, or its last 10%"),
         option_text("input", &s->input, "FILE", "probe: tokens, and targets if wanted"),
         option_text("output", &s->output, "FILE", "probe: logits, loss and gradients"),
         option_long("seed", &s->seed, 0, 1L << 53, "where random numbers begin"),
@@ -455,11 +456,9 @@ static double characters_per_token(const Session *s, long from, long to)
 
 static int run_eval(Session *s)
 {
+    bool val = s->split == SPLIT_VAL;
     if (!load_with_tokenizer(s) || !make_corpus(s))
         return 1;
-    bool val = strcmp(s->split, "val") == 0;
-    if (!val && strcmp(s->split, "all") != 0)
-        return fail(s->error, "--split %s: all or val is wanted", s->split), 1;
     long from = val ? s->corpus.train : 0, to = s->corpus.size, predictions;
     double loss = loss_over(s, from, to, &predictions);
     if (predictions == 0)
@@ -595,7 +594,6 @@ int language_main(LanguageProgram *program, int argc, char **argv)
     char out[64], load[96];
     Session s = {.program = program, .error = &error, .data = "data/shakespeare.txt"};
     s.tokenizer_kind = "char";
-    s.split = "all";
     s.tokens = 500;
     s.seed = 1;
     s.sampling = (SamplerSettings){0.8, 0, 1};

@@ -122,11 +122,12 @@ static void initialise(Tensor *x, Init init, uint64_t seed, uint64_t stream)
     }
 }
 
-/* Training keeps four floats for each parameter: itself, its gradient and two moments.
- * Asking for more than the machine has is refused before the system can promise it. */
-static void check_memory(const Params *params)
+/* Training keeps four floats for each parameter, itself, its gradient and two moments, and
+ * one for each element of a state. Asking for more than the machine has is refused before
+ * the system can promise it. */
+static void check_memory(const Params *params, bool learns)
 {
-    double bytes = params->elements * 4 * sizeof(float);
+    double bytes = params->elements * (learns ? 4 : 1) * sizeof(float);
     if (bytes > (double)physical_memory())
         out_of_memory(bytes < 1e18 ? (size_t)bytes : SIZE_MAX, "the model");
 }
@@ -144,7 +145,7 @@ static Tensor *add(Scope scope, const char *name, bool learns, int rank, const i
     for (int i = 0; i < rank; i++)
         elements *= shape[i];
     params->elements += elements;
-    check_memory(params);
+    check_memory(params, learns);
 
     if ((params->count & (params->count - 1)) == 0) { /* full: make twice the room */
         size_t room = params->count ? 2 * (size_t)params->count : 1;

@@ -63,10 +63,11 @@ static long nanoseconds(void)
     return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
+/* In one order with `sleepers`, that of all atomic operations: one who counted himself as
+ * asleep sees the job, or the one who brought the job sees the sleeper. */
 static bool nothing_to_do(void)
 {
-    return (uint32_t)atomic_load_explicit(&pool.open, memory_order_acquire) == 0 &&
-           !atomic_load_explicit(&pool.stop, memory_order_relaxed);
+    return (uint32_t)atomic_load(&pool.open) == 0 && !atomic_load(&pool.stop);
 }
 
 static void sleep_until_called(void)

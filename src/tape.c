@@ -26,7 +26,7 @@ struct Tape {
     uint64_t seed, draws;
     long step;
 
-    Chunk chunk[MOST_CHUNKS]; /* each twice the size of the one before it */
+    Chunk chunk[MOST_CHUNKS]; /* as a rule each twice as large as the one before it */
     int chunks, current;      /* `used` bytes of chunk[current] are taken */
     size_t used, peak;
 
@@ -104,12 +104,16 @@ void tape_reset(Tape *tape, long step)
     tape->text = NULL;
 }
 
+/* Chunks double, so that few are needed; but rather a small one than more than there is. */
 static void add_chunk(Tape *tape, size_t bytes)
 {
+    size_t held = 0, most = physical_memory();
+    for (int i = 0; i < tape->chunks; i++)
+        held += tape->chunk[i].size;
     size_t size = tape->chunks ? 2 * tape->chunk[tape->chunks - 1].size : FIRST_CHUNK;
-    while (size < bytes)
-        size *= 2;
-    if (tape->chunks == MOST_CHUNKS)
+    if (size < bytes || held + size > most)
+        size = bytes;
+    if (tape->chunks == MOST_CHUNKS || held + size > most)
         out_of_memory(bytes, "the tape");
     char *memory = aligned_alloc(T_ALIGNMENT, size);
     if (!memory)

@@ -409,7 +409,7 @@ static bool evaluate(Run *run, Error *error)
 static bool run_loop(Run *run, Error *error)
 {
     const TrainerSettings *set = run->set;
-    if (run->step == 0 && !evaluate(run, error))
+    if (run->rows == 0 && !evaluate(run, error))
         return false;
     while (run->step < set->steps && !interrupted) {
         if (!take_step(run, error))

@@ -3,6 +3,7 @@
 #define LINEAGE_SUITE_H
 
 #include <check.h>
+#undef fail /* ours, in error.h, is a function */
 #include <stdlib.h>
 
 /* The main of a suite: `SUITE("json", objects_keep_their_order, ...)`. Prints Check's

@@ -1,0 +1,368 @@
+/* test_optim.c - the optimizer against its paper, against PyTorch, and its helpers. */
+#include "optim.h"
+#include "parallel.h"
+#include "random.h"
+#include "safetensors.h"
+#include "suite.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Four shapes, of ranks 1 to 4, with random numbers in them and in their gradients. */
+static Params *made_params(void)
+{
+    Params *params = params_new(4);
+    param(scope(params), "vector", 7, normal(1));
+    param(scope(params), "matrix", 5, 3, normal(1));
+    param(scope(params), "cube", 2, 3, 5, normal(1));
+    param(scope(params), "more", 2, 1, 3, 2, normal(1));
+    return params;
+}
+
+static void draw_gradients(Params *params, int step)
+{
+    for (int k = 0; k < params->count; k++) {
+        Tensor *x = params->item[k].tensor;
+        for (long i = 0; i < t_size(x); i++)
+            t_grad(x)[i] = random_normal((uint64_t)step, (uint64_t)k, (uint64_t)i);
+    }
+}
+
+static void assert_close(double got, double want, double tolerance, const char *what,
+                         int at)
+{
+    ck_assert_msg(fabs(got - want) <= tolerance, "%s, at %d: %.9g, not %.9g", what, at, got,
+                  want);
+}
+
+/* ---- The steps ---- */
+
+/* Algorithm 2 of the paper, with PyTorch's reading of the decay: line by line, in double.
+ */
+typedef struct {
+    double theta, m, v;
+} Element;
+
+static void paper_step(Element *e, double g, int t, double alpha, double beta1,
+                       double beta2, double lambda)
+{
+    e->theta -= alpha * lambda * e->theta;
+    e->m = beta1 * e->m + (1 - beta1) * g;
+    e->v = beta2 * e->v + (1 - beta2) * g * g;
+    double m_hat = e->m / (1 - pow(beta1, t)), v_hat = e->v / (1 - pow(beta2, t));
+    e->theta -= alpha * m_hat / (sqrt(v_hat) + 1e-8);
+}
+
+/* Steps are compared by what they change: an error in a small step would drown in a large
+ * parameter. */
+static void assert_follows_the_paper(double beta1, double beta2, double decay,
+                                     double factor)
+{
+    enum { STEPS = 20, MOST = 30, ALPHA = 50 };
+    Params *params = made_params();
+    AdamW *adam = adamw_new(params, beta1, beta2, decay);
+    Element element[4][MOST] = {0};
+    for (int k = 0; k < 4; k++)
+        for (long i = 0; i < t_size(params->item[k].tensor); i++)
+            element[k][i].theta = params->item[k].tensor->data[i];
+    for (int t = 1; t <= STEPS; t++) {
+        double alpha = 1.0 / (ALPHA + t);
+        draw_gradients(params, t);
+        for (int k = 0; k < 4; k++) {
+            const Tensor *x = params->item[k].tensor;
+            for (long i = 0; i < t_size(x); i++)
+                paper_step(&element[k][i], factor * t_grad(x)[i], t, alpha, beta1, beta2,
+                           x->rank >= 2 ? decay : 0);
+        }
+        adamw_step(adam, alpha, factor);
+        for (int k = 0; k < 4; k++) {
+            const Tensor *x = params->item[k].tensor;
+            for (long i = 0; i < t_size(x); i++)
+                assert_close(x->data[i], element[k][i].theta, 4e-7 * (1 + 0.1 * t),
+                             params->item[k].name, t);
+        }
+    }
+    ck_assert_int_eq(adam->steps, STEPS);
+    adamw_free(adam);
+    params_free(params);
+}
+
+START_TEST(steps_are_those_of_the_paper)
+{
+    assert_follows_the_paper(0.9, 0.999, 0, 1);
+    assert_follows_the_paper(0.9, 0.95, 0, 1);
+    assert_follows_the_paper(0, 0.5, 0, 1);
+}
+END_TEST
+
+START_TEST(matrices_decay_and_vectors_do_not)
+{
+    assert_follows_the_paper(0.9, 0.99, 0.3, 1);
+    Params *params = made_params(), *before = made_params();
+    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.25);
+    adamw_step(adam, 0.5, 1); /* all gradients are zero: what moves, decays */
+    for (int k = 0; k < 4; k++) {
+        const Tensor *x = params->item[k].tensor, *old = before->item[k].tensor;
+        for (long i = 0; i < t_size(x); i++)
+            ck_assert_float_eq(x->data[i], old->data[i] * (k == 0 ? 1 : 0.875f));
+    }
+    adamw_free(adam);
+    params_free(params);
+    params_free(before);
+}
+END_TEST
+
+START_TEST(gradients_are_multiplied_by_the_factor)
+{
+    assert_follows_the_paper(0.9, 0.99, 0.1, 0.03);
+}
+END_TEST
+
+/* With beta2 near 1, what is left of 1 in float32 would be off by 2e-5. */
+START_TEST(second_moments_keep_their_precision)
+{
+    Params *params = made_params();
+    AdamW *adam = adamw_new(params, 0.9, 0.9999, 0);
+    draw_gradients(params, 3);
+    float g = t_grad(params->item[1].tensor)[2];
+    adamw_step(adam, 0.1, 1);
+    double m = params_find(adam->moments, "m.matrix")->data[2],
+           v = params_find(adam->moments, "v.matrix")->data[2];
+    ck_assert_double_le(fabs(m / (0.1 * g) - 1), 1e-6);
+    ck_assert_double_le(fabs(v / (1e-4 * g * g) - 1), 1e-6);
+    adamw_free(adam);
+    params_free(params);
+}
+END_TEST
+
+START_TEST(a_step_clears_the_gradients_and_counts_as_a_write)
+{
+    Params *params = made_params();
+    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    draw_gradients(params, 1);
+    int writes = params->item[2].tensor->storage->writes;
+    adamw_step(adam, 0.01, 1);
+    ck_assert_int_gt(params->item[2].tensor->storage->writes, writes);
+    for (int k = 0; k < 4; k++)
+        for (long i = 0; i < t_size(params->item[k].tensor); i++)
+            ck_assert_float_eq(t_grad(params->item[k].tensor)[i], 0);
+    adamw_free(adam);
+    params_free(params);
+}
+END_TEST
+
+START_TEST(moments_are_named_after_their_parameters)
+{
+    Params *params = made_params();
+    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    ck_assert_int_eq(adam->moments->count, 8);
+    ck_assert_str_eq(adam->moments->item[2].name, "m.matrix");
+    ck_assert_str_eq(adam->moments->item[3].name, "v.matrix");
+    ck_assert_str_eq(t_text(params_find(adam->moments, "v.cube")), "(2, 3, 5)");
+    adamw_free(adam);
+    adamw_free(NULL);
+    params_free(params);
+}
+END_TEST
+
+/* ---- PyTorch's numbers; tests/fixtures/adamw.py describes them ---- */
+
+static const SafeTensor *tensor_of(const Safetensors *file, const char *kind,
+                                   const char *name)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s.%s", kind, name);
+    const SafeTensor *t = safetensors_find(file, full);
+    ck_assert_msg(t != NULL, "%s is not in the fixture", full);
+    return t;
+}
+
+static void fill(float *out, const SafeTensor *t)
+{
+    Error error = {""};
+    ck_assert_msg(safetensors_to_floats(t, out, &error), "%s", error.text);
+}
+
+static void assert_tensor(const Tensor *x, const Safetensors *file, const char *kind,
+                          const char *name)
+{
+    float want[200];
+    const SafeTensor *t = tensor_of(file, kind, name);
+    ck_assert_int_eq(t->size, t_size(x));
+    fill(want, t);
+    double greatest = 0;
+    for (long i = 0; i < t->size; i++)
+        greatest = fmax(greatest, fabs(want[i]));
+    for (long i = 0; i < t->size; i++)
+        assert_close(x->data[i], want[i], 1e-6 * greatest, t->name, (int)i);
+}
+
+START_TEST(ten_steps_are_those_of_pytorch)
+{
+    static const char *const name[] = {"matrix", "vector"};
+    Error error = {""};
+    Safetensors *file = safetensors_open("tests/fixtures/adamw.safetensors", &error);
+    ck_assert_msg(file != NULL, "%s", error.text);
+    Params *params = params_new(0);
+    Tensor *x[] = {param(scope(params), name[0], 3, 4, constant(0)),
+                   param(scope(params), name[1], 5, constant(0))};
+    AdamW *adam = adamw_new(params, 0.9, 0.999, 0.1);
+    float grad[2][120], norm[10], rate[10];
+    fill(norm, safetensors_find(file, "norm"));
+    fill(rate, safetensors_find(file, "rate"));
+    for (int k = 0; k < 2; k++) {
+        fill(x[k]->data, tensor_of(file, "start", name[k]));
+        fill(grad[k], tensor_of(file, "grad", name[k]));
+    }
+
+    for (int step = 0; step < 10; step++) {
+        for (int k = 0; k < 2; k++)
+            memcpy(t_grad(x[k]), grad[k] + step * t_size(x[k]),
+                   (size_t)t_size(x[k]) * sizeof(float));
+        double length = gradient_norm(params),
+               lr = cosine_schedule(step, 10, 3, 0.05, 0.005);
+        assert_close(length, norm[step], 1e-6 * norm[step], "norm", step);
+        assert_close(lr, rate[step], 1e-7 * rate[step], "rate", step);
+        adamw_step(adam, lr, clip_factor(length, 0.5));
+        for (int k = 0; step == 0 && k < 2; k++)
+            assert_tensor(x[k], file, "first", name[k]);
+    }
+    for (int k = 0; k < 2; k++) {
+        assert_tensor(x[k], file, "end", name[k]);
+        assert_tensor(adam->moments->item[2 * k].tensor, file, "m", name[k]);
+        assert_tensor(adam->moments->item[2 * k + 1].tensor, file, "v", name[k]);
+    }
+    adamw_free(adam);
+    params_free(params);
+    safetensors_close(file);
+}
+END_TEST
+
+/* ---- Threads ---- */
+
+/* Large enough to be divided among the threads, with a rest. */
+static Params *after_steps(int threads, double *norm)
+{
+    parallel_threads(threads);
+    Params *params = params_new(9);
+    Tensor *x = param(scope(params), "x", 1000, 37, normal(1));
+    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    for (int step = 0; step < 3; step++) {
+        for (long i = 0; i < t_size(x); i++)
+            t_grad(x)[i] = x->data[i] * (float)(i % 13) - 0.5f;
+        *norm = gradient_norm(params);
+        adamw_step(adam, 0.01, clip_factor(*norm, 1));
+    }
+    adamw_free(adam);
+    return params;
+}
+
+START_TEST(any_number_of_threads_gives_the_same_bits)
+{
+    double norm[4];
+    Params *one = after_steps(1, &norm[1]);
+    for (int threads = 2; threads <= 3; threads++) {
+        Params *several = after_steps(threads, &norm[threads]);
+        ck_assert_mem_eq(several->item[0].tensor->data, one->item[0].tensor->data,
+                         37000 * sizeof(float));
+        ck_assert_double_eq(norm[threads], norm[1]);
+        params_free(several);
+    }
+    params_free(one);
+}
+END_TEST
+
+/* ---- Norm and clipping ---- */
+
+START_TEST(the_norm_is_that_of_all_gradients_together)
+{
+    Params *params = made_params();
+    param(scope(params), "large", 97, 101, normal(1)); /* more than one piece of the sum */
+    ck_assert_double_eq(gradient_norm(params), 0);
+    draw_gradients(params, 5);
+    double sum = 0;
+    for (int k = 0; k < params->count; k++)
+        for (long i = 0; i < t_size(params->item[k].tensor); i++)
+            sum += pow(t_grad(params->item[k].tensor)[i], 2);
+    ck_assert_double_le(fabs(gradient_norm(params) / sqrt(sum) - 1), 1e-6);
+    params_free(params);
+}
+END_TEST
+
+START_TEST(clipping_only_ever_shortens)
+{
+    ck_assert_double_eq(clip_factor(0.3, 1), 1);
+    ck_assert_double_eq(clip_factor(1, 1), 1);
+    ck_assert_double_eq(clip_factor(0, 1), 1);
+    ck_assert_double_le(fabs(clip_factor(4, 1) - 0.25), 1e-6);
+    ck_assert_double_le(fabs(clip_factor(1e30, 2) / 2e-30 - 1), 1e-6);
+    ck_assert_double_le(4 * clip_factor(4, 1), 1);
+}
+END_TEST
+
+START_TEST(a_clip_of_zero_lets_everything_pass)
+{
+    ck_assert_double_eq(clip_factor(1e9, 0), 1);
+    ck_assert_double_eq(clip_factor(0, 0), 1);
+}
+END_TEST
+
+START_TEST(the_first_gradient_that_is_no_number_is_named)
+{
+    Params *params = made_params();
+    draw_gradients(params, 1);
+    ck_assert(gradient_first_nan(params) == NULL);
+    t_grad(params->item[3].tensor)[11] = -INFINITY;
+    ck_assert_str_eq(gradient_first_nan(params), "more");
+    t_grad(params->item[1].tensor)[14] = NAN;
+    ck_assert_str_eq(gradient_first_nan(params), "matrix");
+    t_grad(params->item[0].tensor)[0] = INFINITY;
+    ck_assert_str_eq(gradient_first_nan(params), "vector");
+    ck_assert(!isfinite(gradient_norm(params)));
+    params_free(params);
+}
+END_TEST
+
+/* ---- The schedule ---- */
+
+static void assert_rate(double got, double want)
+{
+    ck_assert_msg(fabs(got - want) <= 1e-15, "%.17g, not %.17g", got, want);
+}
+
+START_TEST(the_schedule_warms_up_and_falls_along_a_cosine)
+{
+    /* 4 steps of warm-up reach a fifth, two fifths, ... of the peak */
+    for (int step = 0; step < 4; step++)
+        assert_rate(cosine_schedule(step, 24, 4, 1, 0.1), (step + 1) / 5.0);
+    assert_rate(cosine_schedule(4, 24, 4, 1, 0.1), 1);
+    assert_rate(cosine_schedule(14, 24, 4, 1, 0.1), 0.55);
+    assert_rate(cosine_schedule(9, 24, 4, 1, 0.1), 0.1 + 0.9 * (0.5 + sqrt(0.125)));
+    assert_rate(cosine_schedule(24, 24, 4, 1, 0.1), 0.1);
+    assert_rate(cosine_schedule(1000, 24, 4, 1, 0.1), 0.1);
+    for (int step = 4; step < 24; step++)
+        ck_assert_double_lt(cosine_schedule(step + 1, 24, 4, 1, 0.1),
+                            cosine_schedule(step, 24, 4, 1, 0.1));
+}
+END_TEST
+
+START_TEST(the_schedule_has_no_corner_without_a_value)
+{
+    assert_rate(cosine_schedule(0, 10, 0, 1, 0.1), 1); /* no warm-up */
+    assert_rate(cosine_schedule(0, 1, 0, 1, 0.1), 1);
+    assert_rate(cosine_schedule(9, 10, 10, 1, 0.1), 10 / 11.0); /* nothing but warm-up */
+    assert_rate(cosine_schedule(10, 10, 10, 1, 0.1), 0.1);
+    assert_rate(cosine_schedule(5, 10, 100, 1, 0.1), 6 / 101.0);
+    assert_rate(cosine_schedule(7, 10, 2, 0.3, 0.3), 0.3); /* never falls */
+}
+END_TEST
+
+SUITE("optim", 10, steps_are_those_of_the_paper, matrices_decay_and_vectors_do_not,
+      gradients_are_multiplied_by_the_factor, second_moments_keep_their_precision,
+      a_step_clears_the_gradients_and_counts_as_a_write,
+      moments_are_named_after_their_parameters, ten_steps_are_those_of_pytorch,
+      any_number_of_threads_gives_the_same_bits, the_norm_is_that_of_all_gradients_together,
+      clipping_only_ever_shortens, a_clip_of_zero_lets_everything_pass,
+      the_first_gradient_that_is_no_number_is_named,
+      the_schedule_warms_up_and_falls_along_a_cosine,
+      the_schedule_has_no_corner_without_a_value)
