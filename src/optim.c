@@ -34,9 +34,10 @@ void adamw_free(AdamW *adam)
 typedef struct {
     float *p, *g, *m, *v;
     float beta1, beta2, factor;
-    float keep; /* what weight decay leaves of the parameter */
-    float size; /* the learning rate, with the correction of the first moment */
-    float root; /* the correction of the second moment */
+    float rest1, rest2; /* 1 - beta; as floats, 1 - 0.999 would be off by 2e-5 */
+    float keep;         /* what weight decay leaves of the parameter */
+    float size;         /* the learning rate, with the correction of the first moment */
+    float root;         /* the correction of the second moment */
     float epsilon;
 } Update;
 
@@ -46,8 +47,8 @@ static void update_range(long from, long to, void *context)
     const Update u = *(const Update *)context;
     for (long i = from; i < to; i++) {
         float g = u.g[i] * u.factor;
-        float m = u.m[i] = u.beta1 * u.m[i] + (1 - u.beta1) * g;
-        float v = u.v[i] = u.beta2 * u.v[i] + (1 - u.beta2) * g * g;
+        float m = u.m[i] = u.beta1 * u.m[i] + u.rest1 * g;
+        float v = u.v[i] = u.beta2 * u.v[i] + u.rest2 * g * g;
         u.p[i] = u.keep * u.p[i] - u.size * m / (sqrtf(v) * u.root + u.epsilon);
         u.g[i] = 0;
     }
@@ -68,6 +69,8 @@ void adamw_step(AdamW *adam, double learning_rate, double factor)
                     .beta1 = (float)adam->beta1,
                     .beta2 = (float)adam->beta2,
                     .factor = (float)factor,
+                    .rest1 = (float)(1 - adam->beta1),
+                    .rest2 = (float)(1 - adam->beta2),
                     .keep = (float)(1 - decay),
                     .size = (float)(learning_rate / first),
                     .root = (float)(1 / sqrt(second)),

@@ -46,12 +46,36 @@ static int likeliest(const float *logits, int V)
 }
 
 /* Likelier before unlikelier, and of equals the smaller token. */
-static int by_logit(const void *left, const void *right)
+static bool comes_before(Candidate a, Candidate b)
 {
-    const Candidate *a = left, *b = right;
-    if (a->logit != b->logit)
-        return a->logit > b->logit ? -1 : 1;
-    return a->token - b->token;
+    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+/* A heap with the unlikeliest on top: candidate i sinks below those that come after it. */
+static void sink(Candidate *c, int i, int n)
+{
+    for (int child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && comes_before(c[child], c[child + 1]))
+            child++;
+        if (!comes_before(c[i], c[child]))
+            return;
+        Candidate moved = c[i];
+        c[i] = c[child];
+        c[child] = moved;
+    }
+}
+
+/* Likeliest first. (The library's qsort allocates memory, every time.) */
+static void sort(Candidate *c, int n)
+{
+    for (int i = n / 2 - 1; i >= 0; i--)
+        sink(c, i, n);
+    for (int last = n - 1; last > 0; last--) {
+        Candidate unlikeliest = c[0];
+        c[0] = c[last];
+        c[last] = unlikeliest;
+        sink(c, 0, last);
+    }
 }
 
 /* How many of the candidates, likeliest first, reach top_p together. */
@@ -77,7 +101,7 @@ int sampler_pick(Sampler *s, const float *logits, double chance)
         s->candidate[i] = (Candidate){i, logits[i]};
     bool sorted = (set->top_k > 0 && set->top_k < n) || set->top_p < 1;
     if (sorted)
-        qsort(s->candidate, (size_t)n, sizeof *s->candidate, by_logit);
+        sort(s->candidate, n);
     if (set->top_k > 0 && set->top_k < n)
         n = set->top_k;
 

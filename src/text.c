@@ -17,6 +17,11 @@ void corpus_free(Corpus *corpus)
 
 bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *error)
 {
+    if (context < 2)
+        return fail(error,
+                    "a context of %d leaves nothing to predict in a window, whose first "
+                    "token is given; use a larger --context",
+                    context);
     if (corpus->train < context + 1 || corpus->size - corpus->train < 2)
         return fail(
             error,

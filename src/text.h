@@ -14,7 +14,8 @@ typedef struct {
 Corpus corpus_of(int *token, long size);
 void corpus_free(Corpus *corpus);
 
-/* Fails with a sentence when a split is too short for windows of `context` tokens. */
+/* Fails with a sentence when a split is too short for windows of `context` tokens, or the
+ * context too short for a window to hold a prediction. */
 bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *error);
 
 /* B windows of T tokens from anywhere in the training split, and for each token the one

@@ -71,10 +71,14 @@ static void meet(long from, long to, void *context)
 /* Each waits for the other two: one thread, or two, would wait for ever. */
 START_TEST(ranges_run_at_the_same_time)
 {
-    parallel_threads(3);
-    atomic_int arrived = 0;
-    parallel_for(3, 1, meet, &arrived);
-    ck_assert_int_eq(arrived, 3);
+    for (int repeat = 0; repeat < 3; repeat++) {
+        parallel_threads(2);
+        check_cover(2, 65, 2);
+        parallel_threads(3);
+        atomic_int arrived = 0;
+        parallel_for(3, 1, meet, &arrived);
+        ck_assert_int_eq(arrived, 3);
+    }
 }
 END_TEST
 

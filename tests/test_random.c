@@ -66,12 +66,14 @@ START_TEST(uniform_numbers_fill_the_unit_interval_evenly)
     for (int k = 1; k < 5; k++)
         ck_assert_double_eq_tol(mean[k], 1.0 / (k + 1), 0.004);
 
-    int counts[16] = {0};
+    int counts[16] = {0}, wrong = 0;
     for (uint64_t i = 0; i < SAMPLES; i++) {
         float x = random_uniform(8, 1, i);
-        ck_assert(x >= 0 && x < 1);
-        counts[(int)(16 * x)]++;
+        /* Whole in units of 2^-24: nothing was rounded, and so never up to 1. */
+        wrong += !(x >= 0 && x < 1 && x * 0x1p24f == floorf(x * 0x1p24f));
+        counts[(int)(16 * x) % 16]++;
     }
+    ck_assert_int_eq(wrong, 0);
     for (int j = 0; j < 16; j++)
         ck_assert_int_le(abs(counts[j] - SAMPLES / 16), 550);
 }
@@ -89,10 +91,10 @@ START_TEST(normal_numbers_have_the_moments_and_tails_of_the_normal_law)
     int beyond[4] = {0};
     for (uint64_t i = 0; i < SAMPLES; i++) {
         float x = random_normal(9, 1, i);
-        ck_assert(isfinite(x));
         for (int k = 0; k < 4; k++)
             beyond[k] += x > k;
     }
+    ck_assert(isfinite(mean[4]));
     const double expected[4] = {0.5, 0.158655, 0.022750, 0.0013499};
     for (int k = 0; k < 4; k++) {
         double deviation = sqrt(expected[k] * (1 - expected[k]) / SAMPLES);
@@ -104,12 +106,13 @@ END_TEST
 START_TEST(integers_below_a_bound_are_uniform_and_never_reach_it)
 {
     for (uint32_t bound = 1; bound <= 12; bound++) {
-        int counts[12] = {0};
+        int counts[12] = {0}, outside = 0;
         for (uint64_t i = 0; i < 20000; i++) {
             uint32_t x = random_below(5, bound, i, bound);
-            ck_assert_uint_lt(x, bound);
-            counts[x]++;
+            outside += x >= bound;
+            counts[x % bound]++;
         }
+        ck_assert_int_eq(outside, 0);
         double expected = 20000.0 / bound, deviation = sqrt(expected * (1 - 1.0 / bound));
         for (uint32_t x = 0; x < bound; x++)
             ck_assert_double_eq_tol(counts[x], expected, 5 * deviation + 1);
@@ -117,19 +120,24 @@ START_TEST(integers_below_a_bound_are_uniform_and_never_reach_it)
 }
 END_TEST
 
-/* With 32 bits and a remainder, a bound of 3 * 2^30 would favour its lower third. */
+/* With 32 bits a bound of 3 * 2^30 would have favourites: its lower third if a remainder
+ * were taken, its multiples of three if the upper part of a product were. */
 START_TEST(large_bounds_have_no_favourites)
 {
     const uint64_t bounds[] = {3ull << 30, (1ull << 32) - 1, 1ull << 32};
     for (int b = 0; b < 3; b++) {
-        int thirds[3] = {0};
+        int thirds[3] = {0}, remainders[3] = {0}, outside = 0;
         for (uint64_t i = 0; i < 30000; i++) {
             uint64_t x = random_below(6, 2, i, bounds[b]);
-            ck_assert(x < bounds[b]);
-            thirds[3 * x / bounds[b]]++;
+            outside += x >= bounds[b];
+            thirds[3 * x / bounds[b] % 3]++;
+            remainders[x % 3]++;
         }
-        for (int j = 0; j < 3; j++)
+        ck_assert_int_eq(outside, 0);
+        for (int j = 0; j < 3; j++) {
             ck_assert_int_le(abs(thirds[j] - 10000), 410);
+            ck_assert_int_le(abs(remainders[j] - 10000), 410);
+        }
     }
 }
 END_TEST

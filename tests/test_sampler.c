@@ -1,0 +1,502 @@
+/* test_sampler.c - which token is picked from logits; and that generation shows a model
+ * exactly the tokens and positions that it should see. */
+#include "generator.h"
+#include "random.h"
+#include "sampler.h"
+#include "suite.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { V = 6 };
+
+/* Token 2 is the likeliest, 4 and 1 are equals behind it; the probabilities at temperature
+ * 1 are 0.4, 0.2, 0.2, 0.1, 0.06, 0.04 for tokens 2, 1, 4, 0, 5, 3. */
+static const double probability[V] = {0.1, 0.2, 0.4, 0.04, 0.2, 0.06};
+
+static void make_logits(float *logits)
+{
+    for (int i = 0; i < V; i++)
+        logits[i] = (float)(log(probability[i]) + 3);
+}
+
+/* How often each token is picked when `chance` goes evenly through [0, 1). */
+enum { DRAWS = 20000 };
+static void count_picks(SamplerSettings settings, int *count)
+{
+    float logits[V];
+    make_logits(logits);
+    memset(count, 0, V * sizeof *count);
+    Sampler *sampler = sampler_new(V, settings);
+    for (int i = 0; i < DRAWS; i++) {
+        int token = sampler_pick(sampler, logits, (i + 0.5) / DRAWS);
+        if (token < 0 || token >= V)
+            ck_abort_msg("token %d was picked", token);
+        count[token]++;
+    }
+    sampler_free(sampler);
+}
+
+/* The shares of the tokens must be as wanted, to a thousandth; 0 means never. */
+static void assert_shares(SamplerSettings settings, const double *want)
+{
+    int count[V];
+    count_picks(settings, count);
+    for (int i = 0; i < V; i++) {
+        double share = count[i] / (double)DRAWS;
+        ck_assert_msg(fabs(share - want[i]) < 1e-3 && (want[i] > 0 || count[i] == 0),
+                      "temperature %g, top_k %d, top_p %g: token %d has %.4f, not %.4f",
+                      settings.temperature, settings.top_k, settings.top_p, i, share,
+                      want[i]);
+    }
+}
+
+/* ---- Temperature ---- */
+
+START_TEST(all_tokens_come_as_often_as_they_are_likely)
+{
+    assert_shares((SamplerSettings){1, 0, 1}, probability);
+}
+END_TEST
+
+START_TEST(random_draws_come_as_often_as_they_are_likely)
+{
+    float logits[V];
+    make_logits(logits);
+    int count[V] = {0};
+    Sampler *sampler = sampler_new(V, (SamplerSettings){1, 0, 1});
+    for (uint64_t i = 0; i < DRAWS; i++)
+        count[sampler_pick(sampler, logits, random_uniform(1, 2, i))]++;
+    double chi_square = 0;
+    for (int i = 0; i < V; i++)
+        chi_square += pow(count[i] - DRAWS * probability[i], 2) / (DRAWS * probability[i]);
+    ck_assert_double_lt(chi_square, 20.5); /* 5 degrees of freedom: one time in 1000 */
+    sampler_free(sampler);
+}
+END_TEST
+
+START_TEST(temperature_zero_takes_the_first_of_the_likeliest)
+{
+    Sampler *sampler = sampler_new(V, (SamplerSettings){0, 3, 0.5});
+    const float one[V] = {0, 1, 5, 2, 3, 4}, equals[V] = {-3, 7, 2, 7, 7, 0},
+                all[V] = {2, 2, 2, 2, 2, 2}, last[V] = {-9, -8, -7, -6, -5, -4};
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(sampler_pick(sampler, one, i / 10.0), 2);
+        ck_assert_int_eq(sampler_pick(sampler, equals, i / 10.0), 1);
+        ck_assert_int_eq(sampler_pick(sampler, all, i / 10.0), 0);
+        ck_assert_int_eq(sampler_pick(sampler, last, i / 10.0), 5);
+    }
+    sampler_free(sampler);
+    sampler_free(NULL);
+}
+END_TEST
+
+START_TEST(temperature_sharpens_and_flattens)
+{
+    double sharp[V], flat[V], sharp_sum = 0, flat_sum = 0;
+    for (int i = 0; i < V; i++) {
+        sharp_sum += sharp[i] = pow(probability[i], 2);
+        flat_sum += flat[i] = sqrt(probability[i]);
+    }
+    for (int i = 0; i < V; i++) {
+        sharp[i] /= sharp_sum;
+        flat[i] /= flat_sum;
+    }
+    assert_shares((SamplerSettings){0.5, 0, 1}, sharp);
+    assert_shares((SamplerSettings){2, 0, 1}, flat);
+}
+END_TEST
+
+START_TEST(extreme_temperatures_end_in_greed_and_in_dice)
+{
+    static const double greed[V] = {0, 0, 1, 0, 0, 0},
+                        dice[V] = {1 / 6., 1 / 6., 1 / 6., 1 / 6., 1 / 6., 1 / 6.};
+    assert_shares((SamplerSettings){1e-4, 0, 1}, greed);
+    assert_shares((SamplerSettings){1e-300, 0, 1}, greed);
+    assert_shares((SamplerSettings){1e6, 0, 1}, dice);
+}
+END_TEST
+
+START_TEST(large_logits_do_not_overflow)
+{
+    const float logits[3] = {1e30f, 1e30f, -1e30f};
+    Sampler *sampler = sampler_new(3, (SamplerSettings){1e-3, 0, 1});
+    ck_assert_int_eq(sampler_pick(sampler, logits, 0.25), 0);
+    ck_assert_int_eq(sampler_pick(sampler, logits, 0.75), 1);
+    ck_assert_int_eq(sampler_pick(sampler, logits, 0.999999), 1);
+    sampler_free(sampler);
+}
+END_TEST
+
+START_TEST(what_was_ruled_out_is_never_picked)
+{
+    const float logits[4] = {-INFINITY, 0, -INFINITY, 0};
+    const SamplerSettings settings[] = {{1, 0, 1}, {1, 3, 1}, {1, 0, 0.99}, {0, 0, 1}};
+    for (int s = 0; s < 4; s++) {
+        Sampler *sampler = sampler_new(4, settings[s]);
+        for (int i = 0; i < 100; i++)
+            ck_assert_int_eq(sampler_pick(sampler, logits, i / 100.0) % 2, 1);
+        sampler_free(sampler);
+    }
+}
+END_TEST
+
+/* ---- The likeliest k, and the likeliest that reach p ---- */
+
+START_TEST(only_the_k_likeliest_stay)
+{
+    assert_shares((SamplerSettings){1, 1, 1}, (double[V]){0, 0, 1, 0, 0, 0});
+    assert_shares((SamplerSettings){1, 3, 1}, (double[V]){0, 0.25, 0.5, 0, 0.25, 0});
+    assert_shares((SamplerSettings){1, 4, 1},
+                  (double[V]){0.1 / 0.9, 0.2 / 0.9, 0.4 / 0.9, 0, 0.2 / 0.9, 0});
+}
+END_TEST
+
+START_TEST(of_equals_the_smaller_token_stays)
+{
+    assert_shares((SamplerSettings){1, 2, 1}, (double[V]){0, 1 / 3., 2 / 3., 0, 0, 0});
+    assert_shares((SamplerSettings){1, 0, 0.5}, (double[V]){0, 1 / 3., 2 / 3., 0, 0, 0});
+}
+END_TEST
+
+START_TEST(a_k_beyond_the_vocabulary_keeps_all)
+{
+    assert_shares((SamplerSettings){1, V, 1}, probability);
+    assert_shares((SamplerSettings){1, V + 1, 1}, probability);
+    assert_shares((SamplerSettings){1, 1000000, 1}, probability);
+}
+END_TEST
+
+START_TEST(only_the_likeliest_that_reach_p_stay)
+{
+    assert_shares((SamplerSettings){1, 0, 0.39}, (double[V]){0, 0, 1, 0, 0, 0});
+    assert_shares((SamplerSettings){1, 0, 0.41}, (double[V]){0, 1 / 3., 2 / 3., 0, 0, 0});
+    assert_shares((SamplerSettings){1, 0, 0.79}, (double[V]){0, 0.25, 0.5, 0, 0.25, 0});
+    assert_shares((SamplerSettings){1, 0, 0.97}, probability);
+}
+END_TEST
+
+START_TEST(a_tiny_p_keeps_the_likeliest)
+{
+    assert_shares((SamplerSettings){1, 0, 1e-12}, (double[V]){0, 0, 1, 0, 0, 0});
+    assert_shares((SamplerSettings){1, 0, 0}, (double[V]){0, 0, 1, 0, 0, 0});
+}
+END_TEST
+
+/* First k, then p of what k has left: of 0.5, 0.25, 0.25 the first two reach 0.7. */
+START_TEST(k_comes_before_p)
+{
+    assert_shares((SamplerSettings){1, 3, 0.7}, (double[V]){0, 1 / 3., 2 / 3., 0, 0, 0});
+    assert_shares((SamplerSettings){1, 0, 0.7}, (double[V]){0, 0.25, 0.5, 0, 0.25, 0});
+}
+END_TEST
+
+START_TEST(temperature_comes_before_p)
+{
+    assert_shares((SamplerSettings){0.5, 0, 0.6}, (double[V]){0, 0, 1, 0, 0, 0});
+}
+END_TEST
+
+START_TEST(chances_run_through_the_tokens_in_a_fixed_order)
+{
+    float logits[V];
+    make_logits(logits);
+    Sampler *plain = sampler_new(V, (SamplerSettings){1, 0, 1}),
+            *sorted = sampler_new(V, (SamplerSettings){1, 5, 1});
+    static const int by_token[] = {0, 1, 2, 3, 4, 5}, by_logit[] = {2, 1, 4, 0, 5};
+    double before = 0;
+    for (int i = 0; i < V; i++) {
+        ck_assert_int_eq(sampler_pick(plain, logits, before + 1e-3), by_token[i]);
+        before += probability[i];
+        ck_assert_int_eq(sampler_pick(plain, logits, before - 1e-3), by_token[i]);
+    }
+    before = 0;
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(sampler_pick(sorted, logits, before + 1e-3), by_logit[i]);
+        before += probability[by_logit[i]] / 0.96;
+        ck_assert_int_eq(sampler_pick(sorted, logits, before - 1e-3), by_logit[i]);
+    }
+    sampler_free(plain);
+    sampler_free(sorted);
+}
+END_TEST
+
+/* A thousand equals, and a few above them: the order is that of the tokens. */
+START_TEST(a_large_vocabulary_is_ordered_as_a_small_one)
+{
+    enum { MANY = 5003 };
+    float *logits = allocate(MANY, sizeof *logits);
+    for (int i = 0; i < MANY; i++)
+        logits[i] = i % 1000 == 77 ? 3 + (float)(i / 1000) : (float)(i % 3 == 1);
+    static const int first[] = {4077, 3077, 2077, 1077, 77, 1, 4, 7, 10};
+    for (int k = 1; k <= 9; k++) {
+        Sampler *sampler = sampler_new(MANY, (SamplerSettings){1e9, k, 1});
+        for (int i = 0; i < k; i++)
+            ck_assert_int_eq(sampler_pick(sampler, logits, (i + 0.5) / k), first[i]);
+        sampler_free(sampler);
+    }
+    free(logits);
+}
+END_TEST
+
+/* Counts what the C library allocates as well; a sanitizer wants malloc for itself. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+static long allocations;
+
+#if defined __GLIBC__ && !defined SANITIZED
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __libc_calloc(count, size);
+}
+#endif
+
+START_TEST(picking_allocates_nothing)
+{
+    enum { MANY = 4001 };
+    float *logits = allocate(MANY, sizeof *logits);
+    for (int i = 0; i < MANY; i++)
+        logits[i] = random_normal(1, 2, (uint64_t)i);
+    Sampler *sampler = sampler_new(MANY, (SamplerSettings){1, 50, 0.9});
+    long before = allocations;
+    for (int i = 0; i < 5; i++)
+        sampler_pick(sampler, logits, i / 5.0);
+    ck_assert_int_eq(allocations, before);
+    sampler_free(sampler);
+    free(logits);
+}
+END_TEST
+
+/* ---- Generation ---- */
+
+/* A model whose memory is a row of tokens, and whose logits tell what it was shown: after
+ * the tokens x_0 .. x_n the next one is (1 + sum of (i + 1) x_i) modulo the vocabulary. A
+ * token too many, too few or out of place gives another text. */
+enum { WORDS = 23, LONGEST = 64 };
+typedef struct {
+    int memory[LONGEST], shown[LONGEST];
+    int calls, past, T; /* of the last call */
+    int context;
+} Parrot;
+
+static Tensor *parrot_forward(void *model, const Ids *tokens, void *memory, int past)
+{
+    Parrot *p = model;
+    int *held = memory, T = tokens->shape[1];
+    ck_assert_int_eq(tokens->rank, 2);
+    ck_assert_int_eq(tokens->shape[0], 1);
+    ck_assert_int_ge(T, 1);
+    ck_assert_int_ge(past, 0);
+    ck_assert_int_le(past + T, p->context);
+    ck_assert(!tape_recording(tokens->tape));
+    p->calls++;
+    p->past = past;
+    p->T = T;
+    memcpy(p->shown, tokens->at, (size_t)T * sizeof(int));
+    memcpy(held + past, tokens->at, (size_t)T * sizeof(int));
+
+    Tensor *logits = t_zeros(tokens->tape, 1, T, WORDS);
+    for (int t = 0; t < T; t++) {
+        int sum = 1;
+        for (int i = 0; i <= past + t; i++)
+            sum += (i + 1) * held[i];
+        logits->data[t * WORDS + sum % WORDS] = 5;
+    }
+    return logits;
+}
+
+static Generator *generator_of(Parrot *parrot, int context, double temperature)
+{
+    *parrot = (Parrot){.context = context};
+    Predictor predictor = {parrot, WORDS, context, parrot_forward, parrot->memory};
+    return generator_new(predictor, (SamplerSettings){temperature, 0, 1}, 1);
+}
+
+/* The same rule once more, for the tokens that the model should have in view. */
+static int expected_next(const int *view, int n)
+{
+    int sum = 1;
+    for (int i = 0; i < n; i++)
+        sum += (i + 1) * view[i];
+    return sum % WORDS;
+}
+
+static void assert_last_call(const Parrot *p, int past, int T, const int *shown)
+{
+    ck_assert_int_eq(p->past, past);
+    ck_assert_int_eq(p->T, T);
+    for (int i = 0; i < T; i++)
+        ck_assert_int_eq(p->shown[i], shown[i]);
+}
+
+START_TEST(only_newcomers_are_shown_while_there_is_room)
+{
+    Parrot parrot;
+    Generator *g = generator_of(&parrot, 16, 0);
+    const int prompt[] = {3, 1, 4}, more[] = {1, 5};
+    generator_read(g, prompt, 3);
+    assert_last_call(&parrot, 0, 3, prompt);
+    ck_assert_float_eq(generator_logits(g)[expected_next(prompt, 3)], 5);
+    generator_read(g, more, 2);
+    assert_last_call(&parrot, 3, 2, more);
+
+    int view[16] = {3, 1, 4, 1, 5};
+    for (int n = 5; n < 16; n++) {
+        ck_assert_float_eq(generator_logits(g)[expected_next(view, n)], 5);
+        view[n] = generator_next(g);
+        ck_assert_int_eq(view[n], expected_next(view, n));
+        assert_last_call(&parrot, n, 1, view + n);
+    }
+    generator_free(g);
+}
+END_TEST
+
+/* The text may fill the context to the last place before anything is forgotten. The views
+ * after that: the last half of the context, newcomers included, from position 0. */
+static void assert_generates(int context, int prompt, int tokens)
+{
+    Parrot parrot;
+    Generator *g = generator_of(&parrot, context, 0);
+    int text[256], half = context > 1 ? context / 2 : 1, in_view = prompt;
+    for (int i = 0; i < prompt; i++)
+        text[i] = (7 * i + 2) % WORDS;
+    generator_read(g, text, prompt);
+    if (prompt > context)
+        in_view = half;
+    assert_last_call(&parrot, 0, in_view, text + prompt - in_view);
+    for (int n = prompt; n < prompt + tokens; n++) {
+        text[n] = generator_next(g);
+        ck_assert_int_eq(text[n], expected_next(text + n - in_view, in_view));
+        if (in_view + 1 > context) {
+            in_view = half;
+            assert_last_call(&parrot, 0, half, text + n + 1 - half);
+        } else {
+            in_view++;
+            assert_last_call(&parrot, in_view - 1, 1, text + n);
+        }
+        ck_assert_int_eq(parrot.calls, n - prompt + 2);
+    }
+    generator_free(g);
+}
+
+START_TEST(beyond_the_context_the_last_half_is_read_again)
+{
+    assert_generates(8, 3, 60);
+    assert_generates(9, 1, 60);
+    assert_generates(8, 8, 20);
+}
+END_TEST
+
+START_TEST(of_a_prompt_beyond_the_context_the_last_half_is_read)
+{
+    assert_generates(8, 9, 20);
+    assert_generates(8, 50, 20);
+    assert_generates(7, 23, 20);
+}
+END_TEST
+
+START_TEST(contexts_of_one_and_two_work)
+{
+    assert_generates(1, 1, 20);
+    assert_generates(1, 5, 20);
+    assert_generates(2, 1, 20);
+    assert_generates(2, 2, 20);
+    assert_generates(2, 7, 20);
+    assert_generates(3, 3, 20);
+}
+END_TEST
+
+START_TEST(an_overflow_in_the_midst_of_reading_keeps_what_still_counts)
+{
+    Parrot parrot;
+    Generator *g = generator_of(&parrot, 10, 0);
+    int text[40];
+    for (int i = 0; i < 40; i++)
+        text[i] = (5 * i + 3) % WORDS;
+    generator_read(g, text, 8);
+    generator_read(g, text + 8, 3); /* 11 > 10: the last 5 of them all */
+    assert_last_call(&parrot, 0, 5, text + 6);
+    generator_read(g, text + 11, 5); /* 10: just fits */
+    assert_last_call(&parrot, 5, 5, text + 11);
+    generator_read(g, text + 16, 20); /* nothing of what was before is left */
+    assert_last_call(&parrot, 0, 5, text + 31);
+    generator_read(g, text + 36, 4);
+    assert_last_call(&parrot, 5, 4, text + 36);
+    generator_free(g);
+}
+END_TEST
+
+static void generate(Generator *g, int *text, int n)
+{
+    const int prompt[] = {2, 7};
+    generator_read(g, prompt, 2);
+    for (int i = 0; i < n; i++)
+        text[i] = generator_next(g);
+}
+
+START_TEST(a_restart_with_the_same_seed_repeats_the_text)
+{
+    enum { N = 40 };
+    int first[N], again[N], other[N], fresh[N];
+    Parrot parrot, second;
+    Generator *g = generator_of(&parrot, 12, 1), *h = generator_of(&second, 12, 1);
+    generate(g, first, N);
+    generator_restart(g, 1);
+    generate(g, again, N);
+    generator_restart(g, 2);
+    generate(g, other, N);
+    generate(h, fresh, N);
+    ck_assert_mem_eq(first, again, sizeof first);
+    ck_assert_mem_eq(first, fresh, sizeof first);
+    ck_assert(memcmp(first, other, sizeof first) != 0);
+    generator_free(g);
+    generator_free(h);
+    generator_free(NULL);
+}
+END_TEST
+
+START_TEST(each_token_has_a_draw_of_its_own)
+{
+    Parrot parrot;
+    Generator *g = generator_of(&parrot, 12, 1e9); /* all words equally likely */
+    int text[2000], count[WORDS] = {0}, repeats = 0;
+    generate(g, text, 2000);
+    for (int i = 0; i < 2000; i++) {
+        count[text[i]]++;
+        repeats += i > 0 && text[i] == text[i - 1];
+    }
+    for (int w = 0; w < WORDS; w++) /* 87 each */
+        ck_assert_msg(count[w] > 40 && count[w] < 134, "word %d: %d", w, count[w]);
+    ck_assert_int_lt(repeats, 134);
+    generator_free(g);
+}
+END_TEST
+
+SUITE("sampler", 10, all_tokens_come_as_often_as_they_are_likely,
+      random_draws_come_as_often_as_they_are_likely,
+      temperature_zero_takes_the_first_of_the_likeliest, temperature_sharpens_and_flattens,
+      extreme_temperatures_end_in_greed_and_in_dice, large_logits_do_not_overflow,
+      what_was_ruled_out_is_never_picked, only_the_k_likeliest_stay,
+      of_equals_the_smaller_token_stays, a_k_beyond_the_vocabulary_keeps_all,
+      only_the_likeliest_that_reach_p_stay, a_tiny_p_keeps_the_likeliest, k_comes_before_p,
+      temperature_comes_before_p, chances_run_through_the_tokens_in_a_fixed_order,
+      a_large_vocabulary_is_ordered_as_a_small_one, picking_allocates_nothing,
+      only_newcomers_are_shown_while_there_is_room,
+      beyond_the_context_the_last_half_is_read_again,
+      of_a_prompt_beyond_the_context_the_last_half_is_read, contexts_of_one_and_two_work,
+      an_overflow_in_the_midst_of_reading_keeps_what_still_counts,
+      a_restart_with_the_same_seed_repeats_the_text, each_token_has_a_draw_of_its_own)
