@@ -115,12 +115,14 @@ static char *normalised(const Option *option, const char *text, const char *sour
 static bool config_text(const Checkpoint *c, const char *name, char *text, size_t size)
 {
     const Json *value = name ? json_member(c->config, name) : NULL;
-    if (!value || (value->kind != JSON_NUMBER && value->kind != JSON_STRING))
-        return false;
-    if (value->kind == JSON_NUMBER)
+    if (value && value->kind == JSON_NUMBER)
         snprintf(text, size, "%.17g", value->number);
-    else
+    else if (value && value->kind == JSON_STRING)
         snprintf(text, size, "%s", value->string);
+    else if (value && value->kind == JSON_BOOLEAN)
+        snprintf(text, size, "%s", value->boolean ? "true" : "false");
+    else
+        return false;
     return true;
 }
 
@@ -129,10 +131,12 @@ bool checkpoint_settle(const Checkpoint *c, Option *option, const char *json_nam
 {
     enum { GIVEN, METADATA, CONFIG, SHAPES, SOURCES };
     static const char *const source[] = {"the command line", "the metadata", "config.json",
-                                         "the shapes of the tensors"};
+                                         "the shape of the tensors"};
     char text[64], *answer[SOURCES] = {NULL};
     const char *metadata = safetensors_metadata(c->file, option->name);
     bool right = true;
+    if (option->kind == OPTION_TEXT) /* it would point into a file that is to be closed */
+        misuse("checkpoint_settle: --%s is a text", option->name);
 
     if (option->given)
         answer[GIVEN] = options_get(option);
@@ -222,7 +226,8 @@ static bool is_tied(const Checkpoint *c, const SafeTensor *t, bool *equal)
         const SafeTensor *original = find(c, pair[1]);
         if (find(c, pair[0]) != t || !original)
             continue;
-        *equal = t->dtype == original->dtype && t->size == original->size &&
+        *equal = t->dtype == original->dtype && t->rank == original->rank &&
+                 memcmp(t->shape, original->shape, sizeof t->shape) == 0 &&
                  memcmp(t->data, original->data,
                         (size_t)t->size * (size_t)dtype_size(t->dtype)) == 0;
         return true;

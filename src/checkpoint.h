@@ -41,7 +41,7 @@ int checkpoint_layers(const Checkpoint *checkpoint, const char *pattern);
 /* Settles an option of the model: by the command line if it was given there, else by the
  * metadata under its own name, else by `json_name` in config.json (NULL: not there), else
  * by the shapes (`by_shape`; 0 if they cannot tell), else it keeps its default. An answer
- * that contradicts the metadata or the shapes is an error. */
+ * that contradicts the metadata or the shapes is an error. Not for text options. */
 bool checkpoint_settle(const Checkpoint *checkpoint, Option *option, const char *json_name,
                        long by_shape, Error *error);
 

@@ -35,10 +35,11 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
 {
     V sum[TILE_ROWS][TILE_VECTORS];
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         UNROLL
-    for (int v = 0; v < vectors; v++)
-        sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
+    }
 
     for (long k = 0; k < K; k++) {
         V right[TILE_VECTORS];
@@ -54,10 +55,11 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
         }
     }
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         UNROLL
-    for (int v = 0; v < vectors; v++)
-        v_store(c + r * c_row + v * LANES, sum[r][v]);
+        for (int v = 0; v < vectors; v++)
+            v_store(c + r * c_row + v * LANES, sum[r][v]);
+    }
 }
 
 typedef void TileFunction(long K, Matrix a, const float *b, long b_row, float *c,
@@ -73,17 +75,20 @@ TILE(2, 1)
 TILE(4, 1)
 TILE(6, 1)
 TILE(1, 2)
-TILE(2, 2) TILE(4, 2) TILE(6, 2)
+TILE(2, 2)
+TILE(4, 2)
+TILE(6, 2)
 #if defined __AVX512F__
-    TILE(1, 3) TILE(2, 3) TILE(4, 3) TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
+TILE(1, 3)
+TILE(2, 3) TILE(4, 3) TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
 #endif
 
-        static TileFunction *const tiles[TILE_VECTORS][4] = {
-            {tile_1_1, tile_2_1, tile_4_1, tile_6_1},
-            {tile_1_2, tile_2_2, tile_4_2, tile_6_2},
+    static TileFunction *const tiles[TILE_VECTORS][4] = {
+        {tile_1_1, tile_2_1, tile_4_1, tile_6_1},
+        {tile_1_2, tile_2_2, tile_4_2, tile_6_2},
 #if defined __AVX512F__
-            {tile_1_3, tile_2_3, tile_4_3, tile_6_3},
-            {tile_1_4, tile_2_4, tile_4_4, tile_6_4},
+        {tile_1_3, tile_2_3, tile_4_3, tile_6_3},
+        {tile_1_4, tile_2_4, tile_4_4, tile_6_4},
 #endif
 };
 

@@ -4,6 +4,7 @@
 #include "generator.h"
 #include "ops.h"
 #include "parallel.h"
+#include "probe.h"
 #include "random.h"
 #include "text.h"
 #include "tokenizer.h"
@@ -364,22 +365,32 @@ static int run_train(Session *s)
     return end == TRAINER_DONE ? 0 : end == TRAINER_FAILED ? 1 : 128 + 2;
 }
 
+static int run_verify(Session *s)
+{
+    printf("The mechanism of the chapter, as spec.c writes it and as the model computes "
+           "it:\n\n");
+    return s->program->verify() || fail(s->error, "scalars and tensors do not agree") ? 0
+                                                                                      : 1;
+}
+
 static int run_guided(Session *s)
 {
     const LanguageProgram *p = s->program;
     if (!prepare_training(s))
         return 1;
-    printf("%s\n\nThe text: %s, %ld tokens, %d different ones (%s); the last tenth is kept "
-           "for "
-           "validation.\nThe model:\n\n",
-           p->about, s->data, s->corpus.size, tokenizer_size(s->tokenizer),
-           tokenizer_kind(s->tokenizer));
+    printf("%s\n\n", p->about);
+    if (run_verify(s) != 0)
+        return 1;
+    int V = tokenizer_size(s->tokenizer);
+    printf("\nThe text: %s, %ld tokens, %d different ones (%s).\n"
+           "The last tenth of it is kept for validation.\n"
+           "The model:\n\n",
+           s->data, s->corpus.size, V, tokenizer_kind(s->tokenizer));
     params_print(stdout, s->params);
-    printf(
-        "\nTraining: %ld steps of %d x %d tokens on %d threads. A model that knows nothing "
-        "has a loss of log %d = %.2f.\nCtrl-C stops and keeps what was learned.\n",
-        p->training.steps, p->batch, *p->context, parallel_thread_count(),
-        tokenizer_size(s->tokenizer), log(tokenizer_size(s->tokenizer)));
+    printf("\nTraining: %ld steps of %d x %d tokens, on %d threads.\n"
+           "A model that knows nothing has a loss of log %d = %.2f.\n"
+           "Ctrl-C stops and keeps what was learned.\n",
+           p->training.steps, p->batch, *p->context, parallel_thread_count(), V, log(V));
     s->shows = true;
     TrainerEnd end = train_model(s);
     if (end == TRAINER_FAILED)
@@ -468,70 +479,19 @@ static int run_eval(Session *s)
     return 0;
 }
 
-/* Reads the (B, T) integers of a name onto the tape; all between `least` and `most`. */
-static Ids *read_ids(const Session *s, const Safetensors *in, const char *name, Tape *tape,
-                     int least, int most)
-{
-    const SafeTensor *t = safetensors_find(in, name);
-    if (!t || t->rank != 2 || t->size == 0) {
-        fail(s->error, "%s: integers called %s, of a shape (B, T), are wanted", s->input,
-             name);
-        return NULL;
-    }
-    Ids *ids = ids_of(tape, 2, t->shape);
-    if (!safetensors_to_ints(t, ids->at, s->error)) {
-        fail_within(s->error, "%s", s->input);
-        return NULL;
-    }
-    for (long i = 0; i < ids->size; i++)
-        if (ids->at[i] < least || ids->at[i] > most) {
-            fail(s->error, "%s: %s holds %d, which is not between %d and %d", s->input,
-                 name, ids->at[i], least, most);
-            return NULL;
-        }
-    return ids;
-}
-
-static SafeTensor as_safe(const char *name, const Tensor *shape, const float *data)
-{
-    SafeTensor t = {.name = name, .dtype = DTYPE_F32, .rank = shape->rank, .data = data};
-    memcpy(t.shape, shape->shape, sizeof t.shape);
-    return t;
-}
-
-/* Logits; with targets also the loss and the gradient of every parameter. */
-static bool write_probe(const Session *s, const Tensor *logits, const Tensor *loss)
-{
-    int count = s->params->count;
-    SafeTensor *out = allocate((size_t)count + 2, sizeof *out);
-    char(*names)[256] = allocate((size_t)count, sizeof *names);
-    out[0] = as_safe("logits", logits, logits->data);
-    int total = 1;
-    for (int i = 0; loss && i < count; i++) {
-        const Param *p = &s->params->item[i];
-        snprintf(names[i], sizeof names[i], "grad.%s",
-                 p->file_name ? p->file_name : p->name);
-        out[total++] = as_safe(names[i], p->tensor, p->tensor->storage->grad);
-    }
-    if (loss)
-        out[total++] = as_safe("loss", loss, loss->data);
-    bool saved = safetensors_save(s->output, out, total, NULL, 0, s->error);
-    free(out);
-    free(names);
-    return saved;
-}
-
 static bool probe_model(Session *s, const Safetensors *in, Tape *tape)
 {
     const LanguageProgram *p = s->program;
-    Ids *tokens = read_ids(s, in, "tokens", tape, 0, s->vocabulary - 1), *targets = NULL;
+    int last = s->vocabulary - 1;
+    Ids *tokens = probe_ids(in, s->input, "tokens", tape, 0, last, s->error),
+        *targets = NULL;
     if (!tokens)
         return false;
     if (tokens->shape[1] > *p->context)
         return fail(s->error, "%s: %d tokens in a row are more than the context of %d",
                     s->input, tokens->shape[1], *p->context);
     if (safetensors_find(in, "targets")) {
-        targets = read_ids(s, in, "targets", tape, -1, s->vocabulary - 1);
+        targets = probe_ids(in, s->input, "targets", tape, -1, last, s->error);
         if (!targets)
             return false;
         if (targets->size != tokens->size || targets->shape[1] != tokens->shape[1])
@@ -541,7 +501,8 @@ static bool probe_model(Session *s, const Safetensors *in, Tape *tape)
     Tensor *loss = targets ? t_cross_entropy(logits, targets) : NULL;
     if (loss)
         backward(loss);
-    return write_probe(s, logits, loss);
+    ProbeResult results[] = {{"logits", logits}, {"loss", loss}};
+    return probe_write(s->output, results, 2, s->params, loss != NULL, s->error);
 }
 
 static int run_probe(Session *s)
@@ -566,11 +527,9 @@ static const struct {
     const char *name;
     int (*run)(Session *);
     bool loads; /* --load has a default */
-} verbs[] = {{"", run_guided, false},
-             {"train", run_train, false},
-             {"sample", run_sample, true},
-             {"eval", run_eval, true},
-             {"probe", run_probe, true}};
+} verbs[] = {{"verify", run_verify, false}, {"", run_guided, false},
+             {"train", run_train, false},   {"sample", run_sample, true},
+             {"eval", run_eval, true},      {"probe", run_probe, true}};
 
 static void print_help(const LanguageProgram *p, const Table *table)
 {
@@ -582,8 +541,10 @@ static void print_help(const LanguageProgram *p, const Table *table)
         "build/chapter-%.2s train     train\n"
         "build/chapter-%.2s sample    write text; asks for prompts if none is given\n"
         "build/chapter-%.2s eval      measure the loss on a text\n"
+        "build/chapter-%.2s verify    the mechanism in scalars and in tensors, side by "
+        "side\n"
         "build/chapter-%.2s probe     logits, loss and gradients for given tokens",
-        p->title, p->name, p->name, p->name, p->name, p->name, p->name);
+        p->title, p->name, p->name, p->name, p->name, p->name, p->name, p->name);
     options_help(stdout, usage, table->groups, GROUPS);
 }
 
@@ -614,7 +575,8 @@ int language_main(LanguageProgram *program, int argc, char **argv)
             chosen = i;
     if (chosen < 0)
         fail(&error,
-             "there is no \"%s\"; train, sample, eval and probe there are, and --help",
+             "there is no \"%s\"; train, sample, eval, verify and probe there are, and "
+             "--help",
              verb);
     else if (options_parse(table.groups, GROUPS, argc - skip, argv + skip, &error)) {
         if (verbs[chosen].loads && !s.load)

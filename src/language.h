@@ -5,6 +5,7 @@
  *     build/chapter-04 train      --data FILE --out DIR --steps N --resume ...
  *     build/chapter-04 sample     --load FILE --prompt TEXT ...
  *     build/chapter-04 eval       --load FILE --data FILE
+ *     build/chapter-04 verify
  *     build/chapter-04 probe      --load FILE --input IN.safetensors --output
  * OUT.safetensors
  *
@@ -39,6 +40,8 @@ struct LanguageProgram {
     Tensor *(*forward)(void *self, const Ids *tokens, void *memory, int past);
     void *(*memory_new)(void *self, int batch);
     void (*memory_free)(void *memory);
+    /* Prints the chapter's mechanism in scalars and in tensors; true if they agree. */
+    bool (*verify)(void);
 
     /* Defaults for the run, to be set by the chapter. */
     int batch;

@@ -9,9 +9,16 @@
  * and only the list of blocks grows. */
 enum { BLOCK = 1024 };
 
+typedef struct Array Array;
+struct Array {
+    Array *next;
+    Scalar *at[];
+};
+
 struct Scalars {
     Scalar **block;
     long blocks, count;
+    Array *arrays;
 };
 
 Scalars *scalars_new(void)
@@ -19,17 +26,22 @@ Scalars *scalars_new(void)
     return allocate(1, sizeof(Scalars));
 }
 
+void scalars_reset(Scalars *tape)
+{
+    for (Array *next; tape->arrays; tape->arrays = next) {
+        next = tape->arrays->next;
+        free(tape->arrays);
+    }
+    tape->count = 0;
+}
+
 void scalars_free(Scalars *tape)
 {
+    scalars_reset(tape);
     for (long i = 0; i < tape->blocks; i++)
         free(tape->block[i]);
     free(tape->block);
     free(tape);
-}
-
-void scalars_reset(Scalars *tape)
-{
-    tape->count = 0;
 }
 
 long scalars_count(const Scalars *tape)
@@ -78,6 +90,14 @@ static Scalar *binary(Scalar *a, Scalar *b, double value, double slope_a, double
 Scalar *s_new(Scalars *tape, double value)
 {
     return record(tape, value, NULL, 0, NULL, 0);
+}
+
+Scalar **s_array(Scalars *tape, long n)
+{
+    Array *array = allocate(1, sizeof *array + (size_t)n * sizeof array->at[0]);
+    array->next = tape->arrays;
+    tape->arrays = array;
+    return array->at;
 }
 
 Scalar *s_add(Scalar *a, Scalar *b)

@@ -40,6 +40,9 @@ long scalars_count(const Scalars *tape);
 
 Scalar *s_new(Scalars *tape, double value);
 
+/* Room for n numbers of the tape, which owns it: it lasts as long as they do. */
+Scalar **s_array(Scalars *tape, long n);
+
 Scalar *s_add(Scalar *a, Scalar *b);
 Scalar *s_sub(Scalar *a, Scalar *b);
 Scalar *s_mul(Scalar *a, Scalar *b);

@@ -40,8 +40,7 @@ typedef struct {
     char log_path[1100];
     Row *row;
     long rows, room;
-    long began_at; /* the step at which this process began */
-    double shown;  /* when the live line was last drawn */
+    double shown; /* when the live line was last drawn */
 } Run;
 
 static volatile sig_atomic_t interrupted;
@@ -185,7 +184,8 @@ static bool resume(Run *run, Error *error)
     if (!identity || !numbers ||
         sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la", &run->step,
                &run->adam->steps, &length, &run->best_step, &run->best, &run->seconds,
-               &run->loss_sum, &run->loss_count, &run->norm, &run->learning_rate) != 10)
+               &run->loss_sum, &run->loss_count, &run->norm, &run->learning_rate) != 10 ||
+        run->step < 0 || run->adam->steps < 0 || length <= 0)
         right = fail(error, "%s is not the state of a run", path);
     else if (strcmp(identity, run->learner->identity) != 0)
         right = fail(error, "%s is of another run: that one has %s, this one %s", path,
@@ -200,8 +200,9 @@ static bool resume(Run *run, Error *error)
  * training are not lost to a moment's haste. Of several old runs only the last is kept. */
 static bool set_aside(const Run *run, Error *error)
 {
-    static const char *const names[] = {"state.safetensors", "model.safetensors", "log.csv",
-                                        "loss.svg"};
+    /* The state goes last: until it has gone, a new run will try this again. */
+    static const char *const names[] = {"model.safetensors", "log.csv", "loss.svg",
+                                        "state.safetensors"};
     if (!file_exists(in_folder(run, "state.safetensors")))
         return true;
     if (!folder_make(in_folder(run, "previous"), error))

@@ -2,6 +2,7 @@
  * understood, and what cannot be understood is said in a sentence. */
 #include "checkpoint.h"
 #include "files.h"
+#include "oracle.h"
 #include "random.h"
 #include "suite.h"
 #undef fail /* Check has another meaning for it */
@@ -527,7 +528,7 @@ END_TEST
 
 START_TEST(spellings_of_one_value_do_not_contradict)
 {
-    assert_settles((Opinions){"011", "+11", "{\"n_embd\": 1.1e1}", 11}, 11);
+    assert_settles((Opinions){"011", "0011", "{\"n_embd\": 1.1e1}", 11}, 11);
 }
 END_TEST
 
@@ -601,6 +602,21 @@ START_TEST(options_of_other_kinds_are_settled_too)
 }
 END_TEST
 
+static void settle_a_text(void)
+{
+    Error error;
+    const char *text = NULL;
+    settles((Opinions){NULL, NULL, NULL, 0}, option_text("prompt", &text, "TEXT", "prompt"),
+            &error);
+}
+
+START_TEST(settling_a_text_is_a_mistake)
+{
+    ck_assert_str_eq(mistake_text(settle_a_text),
+                     "checkpoint_settle: --prompt is a text\n");
+}
+END_TEST
+
 START_TEST(a_broken_config_is_refused)
 {
     Error error = {""};
@@ -633,4 +649,5 @@ SUITE("checkpoint", 10, what_is_saved_comes_back_bit_for_bit,
       contradictions_say_who_said_what,
       values_that_the_option_does_not_take_are_refused_with_their_source,
       a_config_that_says_nothing_of_it_is_passed_over,
-      options_of_other_kinds_are_settled_too, a_broken_config_is_refused)
+      options_of_other_kinds_are_settled_too, settling_a_text_is_a_mistake,
+      a_broken_config_is_refused)

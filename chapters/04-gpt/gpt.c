@@ -58,8 +58,7 @@ static Tensor *remember(Tensor *memory, int past, Tensor *newcomers)
     return t_slice(t_on(tape, memory), 2, 0, past + T);
 }
 
-/* Every position looks at itself and at what came before it.  (B, T, C) -> (B, T, C) */
-static Tensor *self_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past)
+Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past)
 {
     const Block *block = &gpt->block[l];
     int B = x->shape[0], T = x->shape[1], C = x->shape[2];
@@ -91,7 +90,7 @@ static Tensor *block_forward(const Gpt *gpt, int l, Tensor *x, GptMemory *memory
 {
     const Block *block = &gpt->block[l];
     float p = (float)gpt->config.dropout;
-    Tensor *seen = self_attention(gpt, l, layer_norm(&block->ln_1, x), memory, past);
+    Tensor *seen = gpt_attention(gpt, l, layer_norm(&block->ln_1, x), memory, past);
     x = t_add(x, t_dropout(seen, p));
     Tensor *thought = feed_forward(block, layer_norm(&block->ln_2, x));
     return t_add(x, t_dropout(thought, p));

@@ -42,6 +42,10 @@ typedef struct {
 Gpt *gpt_new(GptConfig config, uint64_t seed);
 void gpt_free(Gpt *gpt);
 
+/* What block l sees: every position looks at itself and at what came before it.
+ * (B, T, C) -> (B, T, C). The last two arguments as in gpt_forward. */
+Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past);
+
 /* Logits of the token behind each position: tokens (B, T) -> (B, T, V). With a memory, the
  * tokens stand behind `past` others that it remembers already, and are remembered too; past
  * + T <= context. Without one, `past` is 0. */

@@ -1,6 +1,10 @@
 /* main.c - the program around GPT: its options, and how weights from elsewhere are read. */
 #include "gpt.h"
 #include "language.h"
+#include "spec.h"
+#include "verify.h"
+
+#include <math.h>
 
 typedef struct {
     LanguageProgram program;
@@ -81,6 +85,69 @@ static void memory_free(void *memory)
     gpt_memory_free(memory);
 }
 
+/* ---- The mechanism, in scalars and in tensors ---- */
+
+enum { T = 4, C = 3, V = 5, TARGET = 2 };
+
+/* Weights larger than a model begins with, so that there is something to see. */
+static Gpt *example_model(void)
+{
+    GptConfig config = {.vocabulary = V, .context = T, .layers = 1, .heads = 1, .width = C};
+    Gpt *gpt = gpt_new(config, 1);
+    for (int i = 0; i < gpt->params->count; i++) {
+        Tensor *x = gpt->params->item[i].tensor;
+        for (long j = 0; j < t_size(x); j++)
+            x->data[j] = (float)sin(1 + 7.0 * i + 3.0 * (double)j);
+    }
+    return gpt;
+}
+
+static Grid grid_of(Scalars *tape, const Tensor *x)
+{
+    int columns = x->shape[x->rank - 1];
+    return (Grid){(int)(t_size(x) / columns), columns, verify_scalars(tape, x)};
+}
+
+/* One head of attention over four positions of three channels, then the cross-entropy of
+ * the last of them. */
+static bool verify(void)
+{
+    Gpt *gpt = example_model();
+    const Linear *attn = &gpt->block[0].c_attn, *proj = &gpt->block[0].attn_c_proj;
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(t_snapshot(tape, gpt->wpe));
+    Tensor *seen = t_keep_grad(gpt_attention(gpt, 0, t_reshape(x, 1, T, C), NULL, 0));
+    Tensor *last = t_reshape(t_slice(seen, 1, T - 1, T), 1, C);
+    Ids *target = ids_new(tape, 1);
+    target->at[0] = TARGET;
+    Tensor *loss = t_cross_entropy(t_matmul(last, t_transpose(gpt->wte)), target);
+    backward(t_keep_grad(loss));
+
+    Scalars *s = scalars_new();
+    Grid sx = grid_of(s, x), table = grid_of(s, gpt->wte);
+    Grid w_attn = grid_of(s, attn->weight), b_attn = grid_of(s, attn->bias);
+    Grid w_proj = grid_of(s, proj->weight), b_proj = grid_of(s, proj->bias);
+    Grid sseen = spec_linear(spec_attention(spec_linear(sx, w_attn, b_attn)), w_proj,
+                             b_proj);
+    Grid slast = {1, C, &sseen.at[(T - 1) * C]};
+    Scalar *sloss = spec_cross_entropy(slast, table, TARGET);
+    s_backward(sloss);
+
+    const Twin twins[] = {{"loss", &sloss, loss},
+                          {"attention", sseen.at, seen},
+                          {"x", sx.at, x},
+                          {"wte.weight", table.at, gpt->wte},
+                          {"c_attn.weight", w_attn.at, attn->weight},
+                          {"c_attn.bias", b_attn.at, attn->bias},
+                          {"c_proj.weight", w_proj.at, proj->weight},
+                          {"c_proj.bias", b_proj.at, proj->bias}};
+    bool passed = verify_twins(twins, (int)(sizeof twins / sizeof twins[0]));
+    scalars_free(s);
+    tape_free(tape);
+    gpt_free(gpt);
+    return passed;
+}
+
 int main(int argc, char **argv)
 {
     Chapter chapter = {.config = {.context = 64, .layers = 4, .heads = 4, .width = 128}};
@@ -111,12 +178,13 @@ int main(int argc, char **argv)
         .forward = forward,
         .memory_new = memory_new,
         .memory_free = memory_free,
+        .verify = verify,
         .batch = 12,
         .training = {.steps = 2000,
                      .eval_every = 250,
                      .warmup = 100,
-                     .learning_rate = 1e-3,
-                     .min_learning_rate = 1e-4,
+                     .learning_rate = 6e-3,
+                     .min_learning_rate = 0,
                      .beta1 = 0.9,
                      .beta2 = 0.99,
                      .weight_decay = 0.1,
