@@ -1,8 +1,8 @@
 /* pieces.c - a C file taken apart into the pieces that the book shows of it.
  *
  * First the text becomes words and brackets, so that a brace in a string is no brace. Then
- * come the paragraphs, which the empty lines outside of brackets separate; then the names in
- * each of them. Nothing here knows C's grammar: the last word before a parenthesis, a
+ * come the paragraphs, which the empty lines outside of brackets separate; then the names
+ * in each of them. Nothing here knows C's grammar: the last word before a parenthesis, a
  * bracket, an equals sign, a comma or a semicolon is what is being declared. */
 #include "pieces.h"
 #include "files.h"
@@ -54,7 +54,7 @@ bool line_is_empty(const Lines *lines, int i)
 /* ---- Words and brackets ---- */
 
 typedef struct {
-    char kind;      /* 'a' a word, '#' a directive, '0' a literal; anything else is itself */
+    char kind; /* 'a' a word, '#' a directive, '0' a literal; anything else is itself */
     const char *at; /* of a directive, the word behind the '#' */
     int length, line;
     int close; /* of an opening bracket: the number of the token that closes it */
@@ -65,15 +65,17 @@ typedef struct {
     int line, tokens;
     Token *token;
     int *open, depth; /* the opening brackets around this place */
-    int *saved, ifs;  /* how many of them there were at each #if around this place */
-    bool *inside;     /* of each line: it begins inside of something */
-    int top;          /* the last line with an #include or the guard's #define; 0 if none */
+    struct {
+        int depth, line;
+    } * branch; /* of each #if around this place: where it is, and how deep it was there */
+    int ifs;
+    bool *inside; /* of each line: it begins inside of something */
+    int top;      /* the last line with an #include or the guard's #define; 0 if none */
 } Lexer;
 
 static bool is_word(const Token *token, const char *word)
 {
-    return token->length == (int)strlen(word) &&
-           memcmp(token->at, word, strlen(word)) == 0;
+    return token->length == (int)strlen(word) && memcmp(token->at, word, strlen(word)) == 0;
 }
 
 static int word_length(const char *at)
@@ -133,7 +135,7 @@ static bool skip_literal(Lexer *x)
 /* The branches of an #if may each open a bracket that is closed once, behind them. */
 static void forget_branch(Lexer *x)
 {
-    while (x->ifs > 0 && x->depth > x->saved[x->ifs - 1])
+    while (x->ifs > 0 && x->depth > x->branch[x->ifs - 1].depth)
         x->token[x->open[--x->depth]].close = x->tokens - 1;
 }
 
@@ -146,9 +148,10 @@ static void take_directive(Lexer *x)
     while (*x->at == ' ' || *x->at == '\t');
     const Token *word = add_token(x, '#', x->at, word_length(x->at));
     bool guarded = is_word(&x->token[0], "ifndef") && x->token[0].kind == '#';
-    if (strncmp(word->at, "if", 2) == 0 && !(guarded && x->tokens == 1))
-        x->saved[x->ifs++] = x->depth;
-    else if (is_word(word, "else") || is_word(word, "elif"))
+    if (strncmp(word->at, "if", 2) == 0 && !(guarded && x->tokens == 1)) {
+        x->branch[x->ifs].depth = x->depth;
+        x->branch[x->ifs++].line = x->line;
+    } else if (is_word(word, "else") || is_word(word, "elif"))
         forget_branch(x);
     else if (is_word(word, "endif") && x->ifs > 0)
         x->ifs--;
@@ -198,7 +201,8 @@ static void take_all(Lexer *x, const char *text)
 
 /* ---- Names ---- */
 
-/* The tokens of one paragraph, and where the names in it go: to the piece number `piece`. */
+/* The tokens of one paragraph, and where the names in it go: to the piece number `piece`.
+ */
 typedef struct {
     Source *source;
     const Token *token;
@@ -433,16 +437,82 @@ static void cut(Source *source, const Lexer *x, char **free_word)
 }
 
 /* Calls each piece by the first name that finds it. */
-static bool call_pieces(Source *source, char **free_word, Error *error)
+static void call_pieces(Source *source, char **free_word)
+{
+    for (int declared = 0; declared < 2; declared++)
+        for (int i = 0; i < source->name_count; i++) {
+            const Name *name = &source->name[i];
+            Piece *piece = &source->piece[name->piece];
+            if (piece->name)
+                continue;
+            int length = (int)strlen(name->text);
+            piece->name = declared ? keep_word(free_word, name->text, length, ";")
+                                   : name->text;
+            if (source_find(source, piece->name) != name->piece)
+                piece->name = NULL;
+        }
+}
+
+static bool all_called(const Source *source, Error *error)
 {
     for (int i = 0; i < source->name_count; i++) {
-        const char *name = source->name[i].text;
-        Piece *piece = &source->piece[source->name[i].piece];
-        const char *declared = keep_word(free_word, name, (int)strlen(name), ";");
-        if (!piece->name && source_find(source, name) == source->name[i].piece)
-            piece->name = name;
-        if (!piece->name && source_find(source, declared) == source->name[i].piece)
-            piece->name = declared;
+        const Piece *piece = &source->piece[source->name[i].piece];
+        if (!piece->name)
+            return fail(error, "%s:%d: %s is in two pieces: rename one, or join them",
+                        source->lines.path, piece->first, source->name[i].text);
     }
-    ...
+    return true;
+}
+
+static bool all_closed(const Lexer *x, const char *path, Error *error)
+{
+    if (x->ifs > 0)
+        return fail(error, "%s:%d: the #if that opens here is never closed", path,
+                    x->branch[x->ifs - 1].line);
+    if (x->depth > 0)
+        return fail(error, "%s:%d: the %c that opens here is never closed", path,
+                    x->token[x->open[x->depth - 1]].line,
+                    x->token[x->open[x->depth - 1]].kind);
+    return true;
+}
+
+bool source_read(Source *source, const char *path, Error *error)
+{
+    *source = (Source){0};
+    if (!lines_read(&source->lines, path, error))
+        return false;
+
+    /* There are no more tokens and names than characters, and no more pieces than lines. */
+    size_t size = (size_t)source->lines.size, lines = (size_t)source->lines.count;
+    source->piece = allocate(lines + 1, sizeof *source->piece);
+    source->name = allocate(size + 1, sizeof *source->name);
+    source->words = allocate(3 * size + 1, 1);
+    char *free_word = source->words;
+    Lexer x = {.token = allocate(size + 4, sizeof *x.token),
+               .open = allocate(size, sizeof *x.open),
+               .branch = allocate(size, sizeof *x.branch),
+               .inside = allocate(lines + 3, sizeof *x.inside)};
+
+    take_all(&x, source->lines.text);
+    bool fine = all_closed(&x, path, error);
+    if (fine) {
+        cut(source, &x, &free_word);
+        call_pieces(source, &free_word);
+        fine = all_called(source, error);
+    }
+    free(x.token);
+    free(x.open);
+    free(x.branch);
+    free(x.inside);
+    if (!fine)
+        source_free(source);
+    return fine;
+}
+
+void source_free(Source *source)
+{
+    lines_free(&source->lines);
+    free(source->piece);
+    free(source->name);
+    free(source->words);
 }

@@ -1,8 +1,8 @@
 /* pieces.h - a C file taken apart into the pieces that the book shows of it.
  *
  * An empty line ends a piece, unless it stands inside of something: braces, parentheses, a
- * comment, or #if ... #endif. So a definition and the comment above it are one piece, and so
- * is a run of declarations, or of definitions, without an empty line in between.
+ * comment, or #if ... #endif. So a definition and the comment above it are one piece, and
+ * so is a run of declarations, or of definitions, without an empty line in between.
  *
  * - What stands before the first definition, from the opening comment to the last #include,
  *   is the piece `(top)`. The include guard belongs to it.
@@ -13,13 +13,13 @@
  * Every line thus belongs to exactly one piece; empty lines between pieces belong to none.
  *
  * A piece is called by its first name, and found by any name in it: that of a function, a
- * variable, a typedef, the tag of a struct, union or enum, a macro. An enum that has no name
- * goes by its first constant. A macro that is used to define something, as in
+ * variable, a typedef, the tag of a struct, union or enum, a macro. An enum that has no
+ * name goes by its first constant. A macro that is used to define something, as in
  * `ROW_FUNCTION(product, IN(0) * IN(1))`, gives it the name of its first argument.
  *
  * What is declared in one piece and defined in another means the definition. `name;`, as C
- * would write it, means the declaration; a run of declarations is called by the first of its
- * names that is defined nowhere in the file. */
+ * would write it, means the declaration; a run of declarations is called by the first of
+ * its names that is defined nowhere in the file. */
 #ifndef LINEAGE_PIECES_H
 #define LINEAGE_PIECES_H
 

@@ -210,7 +210,7 @@ static void end_session(Session *s)
 
 static Tensor *batch_loss(void *session, Tape *tape, long step)
 {
-    const Session *s = session;
+    Session *s = session;
     const LanguageProgram *p = s->program;
     int B = p->batch, T = *p->context;
     Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);

@@ -12,6 +12,7 @@ enum { BLOCK = 1024 };
 typedef struct Array Array;
 struct Array {
     Array *next;
+    long made_at; /* how many numbers there were */
     Scalar *at[];
 };
 
@@ -26,18 +27,18 @@ Scalars *scalars_new(void)
     return allocate(1, sizeof(Scalars));
 }
 
-void scalars_reset(Scalars *tape)
+void scalars_rewind(Scalars *tape, long count)
 {
-    for (Array *next; tape->arrays; tape->arrays = next) {
+    for (Array *next; tape->arrays && tape->arrays->made_at >= count; tape->arrays = next) {
         next = tape->arrays->next;
         free(tape->arrays);
     }
-    tape->count = 0;
+    tape->count = count;
 }
 
 void scalars_free(Scalars *tape)
 {
-    scalars_reset(tape);
+    scalars_rewind(tape, 0);
     for (long i = 0; i < tape->blocks; i++)
         free(tape->block[i]);
     free(tape->block);
@@ -96,6 +97,7 @@ Scalar **s_array(Scalars *tape, long n)
 {
     Array *array = allocate(1, sizeof *array + (size_t)n * sizeof array->at[0]);
     array->next = tape->arrays;
+    array->made_at = tape->count;
     tape->arrays = array;
     return array->at;
 }

@@ -32,15 +32,16 @@ struct Scalar {
 Scalars *scalars_new(void);
 void scalars_free(Scalars *tape);
 
-/* Forgets all numbers of the tape but keeps the memory for the next ones. */
-void scalars_reset(Scalars *tape);
+/* Forgets all numbers but the first `count`, and keeps the memory for the next ones. What
+ * learns is made first and stays; what is computed from it is forgotten after every step. */
+void scalars_rewind(Scalars *tape, long count);
 
 /* How many numbers the tape holds. */
 long scalars_count(const Scalars *tape);
 
 Scalar *s_new(Scalars *tape, double value);
 
-/* Room for n numbers of the tape, which owns it: it lasts as long as they do. */
+/* Room for n numbers. The tape owns it, and a rewind past this moment takes it back. */
 Scalar **s_array(Scalars *tape, long n);
 
 Scalar *s_add(Scalar *a, Scalar *b);

@@ -6,13 +6,14 @@
 
 Corpus corpus_of(int *token, long size)
 {
-    return (Corpus){token, size, (long)(0.9 * (double)size)};
+    return (Corpus){.token = token, .size = size, .train = (long)(0.9 * (double)size)};
 }
 
 void corpus_free(Corpus *corpus)
 {
     free(corpus->token);
-    corpus->token = NULL;
+    free(corpus->order);
+    corpus->token = corpus->order = NULL;
 }
 
 bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *error)
@@ -32,13 +33,42 @@ bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *err
     return true;
 }
 
-void corpus_batch(const Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *targets)
+/* The order of the windows in a pass: a shuffle (Fisher and Yates) that can be looked up
+ * again, because its random numbers are those of the pass. */
+static void shuffle(Corpus *c, uint64_t seed, long pass, int T)
+{
+    if (c->order && c->seed == seed && c->pass == pass && c->length == T)
+        return;
+    if (!c->order || c->length != T) {
+        free(c->order);
+        c->windows = (c->train - T) / T; /* whatever the place of the first, so many fit */
+        c->windows = c->windows > 0 ? c->windows : 1;
+        c->order = allocate((size_t)c->windows, sizeof *c->order);
+    }
+    uint64_t stream = random_stream("shuffle") + (uint64_t)pass;
+    for (long i = 0; i < c->windows; i++) {
+        long j = random_below(seed, stream, (uint64_t)i, (uint64_t)i + 1);
+        c->order[i] = c->order[j];
+        c->order[j] = (int)i;
+    }
+    c->seed = seed;
+    c->pass = pass;
+    c->length = T;
+}
+
+void corpus_batch(Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *targets)
 {
     int B = tokens->shape[0], T = tokens->shape[1];
-    uint64_t stream = random_stream("batch");
     for (int b = 0; b < B; b++) {
-        uint64_t draw = (uint64_t)step * (uint64_t)B + (uint64_t)b;
-        long start = random_below(seed, stream, draw, (uint64_t)(corpus->train - T));
+        if (!corpus->order || corpus->length != T)
+            shuffle(corpus, seed, 0, T);
+        long draw = step * B + b, pass = draw / corpus->windows;
+        shuffle(corpus, seed, pass, T);
+        /* Tokens that no window of this length fits behind: where the first may begin. */
+        long spare = corpus->train - 1 - corpus->windows * T;
+        long first = random_below(seed, random_stream("cut"), (uint64_t)pass,
+                                  (uint64_t)spare + 1);
+        long start = first + corpus->order[draw % corpus->windows] * (long)T;
         for (int t = 0; t < T; t++) {
             tokens->at[b * T + t] = corpus->token[start + t];
             targets->at[b * T + t] = corpus->token[start + t + 1];

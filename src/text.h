@@ -8,6 +8,10 @@
 typedef struct {
     int *token;
     long size, train; /* tokens train .. size - 1 are the validation split */
+    int *order;       /* of the windows of this pass; see corpus_batch */
+    long windows, pass;
+    int length;
+    uint64_t seed;
 } Corpus;
 
 /* Takes over the tokens, which it frees in the end. */
@@ -18,10 +22,11 @@ void corpus_free(Corpus *corpus);
  * context too short for a window to hold a prediction. */
 bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *error);
 
-/* B windows of T tokens from anywhere in the training split, and for each token the one
- * behind it. Which windows depends on seed and step alone. Both ids: (B, T). */
-void corpus_batch(const Corpus *corpus, uint64_t seed, long step, Ids *tokens,
-                  Ids *targets);
+/* B windows of T tokens from the training split, and for each token the one behind it. Both
+ * ids: (B, T). The split is cut into windows, beginning at a random place, and they come in
+ * random order; when all have come, it is cut and shuffled anew. Which windows a step gets
+ * depends on the seed and the step alone. */
+void corpus_batch(Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *targets);
 
 /* Reading a split as windows of T tokens that do not overlap, each alone: every token but
  * the first of its window is predicted once. Fills windows `first`, `first` + 1, ... of the

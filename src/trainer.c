@@ -445,7 +445,8 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
                          settings->weight_decay);
 
     struct sigaction before,
-        catch = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+        catch = {.sa_handler = on_interrupt,
+                 .sa_flags = (int)(SA_RESETHAND | SA_RESTART)}; /* no write fails by it */
     interrupted = 0;
     sigaction(SIGINT, &catch, &before);
     bool done = folder_make(settings->out, error) &&

@@ -10,6 +10,14 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Takes the place of the system's: waiting for the disk would take most of the time. */
+int fsync(int file)
+{
+    (void)file;
+    return 0;
+}
 
 /* ---- The model of these tests, and files for it ---- */
 
@@ -408,6 +416,7 @@ START_TEST(a_file_cut_off_anywhere_is_refused)
     ck_assert(bytes != NULL);
     for (long length = 0; length < size; length++) {
         error.text[0] = 0;
+        unlink(cut); /* a new file is cheaper than one that is emptied */
         write_bytes(cut, bytes, length);
         if (checkpoint_open(cut, &gpt2, &error))
             ck_abort_msg("%ld of %ld bytes were taken for a checkpoint", length, size);

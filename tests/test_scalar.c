@@ -137,15 +137,23 @@ START_TEST(a_long_chain_needs_no_deep_stack)
 }
 END_TEST
 
-START_TEST(a_reset_tape_begins_anew)
+START_TEST(a_rewound_tape_keeps_what_was_made_first)
 {
     Scalars *tape = scalars_new();
-    s_exp(s_new(tape, 1));
-    scalars_reset(tape);
-    ck_assert_int_eq(scalars_count(tape), 0);
-    Scalar *a = s_new(tape, 2), *b = s_mul(a, a);
+    Scalar *a = s_new(tape, 1);
+    Scalar **early = s_array(tape, 3);
+    early[2] = a;
+    long kept = scalars_count(tape) + 1;
+    Scalar *first = s_exp(a);
+    s_array(tape, 5)[4] = first;
+    scalars_rewind(tape, kept - 1);
+    ck_assert_int_eq(scalars_count(tape), 1);
+    a->value = 2;
+    Scalar *b = s_mul(a, a);
     s_backward(b);
+    ck_assert_double_eq(b->value, 4);
     ck_assert_double_eq(a->grad, 4);
+    ck_assert_ptr_eq(b, first); /* its memory was used again */
     scalars_free(tape);
 }
 END_TEST
@@ -153,4 +161,4 @@ END_TEST
 SUITE("scalar", 10, the_example_of_micrograd_gives_its_numbers,
       a_number_used_twice_adds_up_both_gradients,
       every_operation_agrees_with_finite_differences, a_long_chain_needs_no_deep_stack,
-      a_reset_tape_begins_anew)
+      a_rewound_tape_keeps_what_was_made_first)

@@ -86,7 +86,7 @@ typedef struct {
     Ids *tokens, *targets;
 } Batch;
 
-static Batch batch_of(const Corpus *c, int B, int T, uint64_t seed, long step)
+static Batch batch_of(Corpus *c, int B, int T, uint64_t seed, long step)
 {
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
     Batch b = {tape, ids_new(tape, B, T), ids_new(tape, B, T)};
@@ -103,42 +103,24 @@ static bool same_batch(const Batch *a, const Batch *b)
 
 START_TEST(batches_are_windows_of_the_training_split)
 {
-    enum { B = 7, T = 5 };
-    Corpus c = counting(203);
-    for (long step = 0; step < 300; step++) {
-        Batch b = batch_of(&c, B, T, 11, step);
-        for (int i = 0; i < B * T; i++) {
-            int first = b.tokens->at[i / T * T];
-            ck_assert_int_ge(first, 0);
-            ck_assert_int_eq(b.tokens->at[i], first + i % T);
-            ck_assert_int_eq(b.targets->at[i], first + i % T + 1);
-            ck_assert_int_lt(b.targets->at[i], c.train);
+    static const int sizes[][2] = {{203, 5}, {203, 90}, {203, 91}, {203, 92}, {203, 181}};
+    enum { B = 7 };
+    for (int k = 0; k < 5; k++) {
+        Corpus c = counting(sizes[k][0]);
+        int T = sizes[k][1], wrong = 0;
+        for (long step = 0; step < 100; step++) {
+            Batch b = batch_of(&c, B, T, 11, step);
+            for (int i = 0; i < B * T; i++) {
+                int first = b.tokens->at[i / T * T];
+                wrong += first < 0 || b.tokens->at[i] != first + i % T ||
+                         b.targets->at[i] != first + i % T + 1 ||
+                         b.targets->at[i] >= c.train;
+            }
+            tape_free(b.tape);
         }
-        tape_free(b.tape);
+        ck_assert_int_eq(wrong, 0);
+        corpus_free(&c);
     }
-    corpus_free(&c);
-}
-END_TEST
-
-START_TEST(every_window_of_the_training_split_comes_up)
-{
-    enum { B = 8, T = 6, DRAWS = 12000 };
-    Corpus c = counting(70); /* 63 for training: windows begin at 0 .. 56 */
-    int seen[63] = {0};
-    for (long step = 0; step < DRAWS / B; step++) {
-        Batch b = batch_of(&c, B, T, 2, step);
-        for (int i = 0; i < B; i++)
-            seen[b.tokens->at[i * T]]++;
-        tape_free(b.tape);
-    }
-    for (int start = 0; start < 63; start++)
-        if (start < 57) { /* 210 each, give or take 5 times the root of that */
-            ck_assert_int_gt(seen[start], 210 - 73);
-            ck_assert_int_lt(seen[start], 210 + 73);
-        } else {
-            ck_assert_int_eq(seen[start], 0);
-        }
-    corpus_free(&c);
 }
 END_TEST
 
@@ -155,40 +137,96 @@ START_TEST(a_training_split_of_one_window_is_enough)
 }
 END_TEST
 
-START_TEST(batches_depend_on_seed_and_step_alone)
+/* Where the windows of one pass begin, in the order in which they come; batches of four do
+ * not end where passes do. 63 tokens of training hold 9 windows of 6, and 8 to spare. */
+enum { WINDOWS = 9, LENGTH = 6, SPARE = 8, STARTS = WINDOWS * LENGTH - LENGTH + SPARE + 1 };
+static void starts_of_pass(Corpus *c, uint64_t seed, long pass, int *start)
 {
-    Corpus c = counting(5000);
-    Batch first = batch_of(&c, 4, 8, 3, 17), others[3];
-    others[0] = batch_of(&c, 4, 8, 3, 18);
-    others[1] = batch_of(&c, 4, 8, 4, 17);
-    others[2] = batch_of(&c, 4, 8, 3, 17); /* after others were drawn */
-    ck_assert(!same_batch(&first, &others[0]));
-    ck_assert(!same_batch(&first, &others[1]));
-    ck_assert(same_batch(&first, &others[2]));
-    for (int i = 0; i < 3; i++)
-        tape_free(others[i].tape);
-    tape_free(first.tape);
+    enum { B = 4 };
+    for (int i = 0; i < WINDOWS; i++) {
+        long draw = pass * WINDOWS + i;
+        Batch b = batch_of(c, B, LENGTH, seed, draw / B);
+        start[i] = b.tokens->at[draw % B * LENGTH];
+        tape_free(b.tape);
+    }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+START_TEST(in_one_pass_every_window_comes_once)
+{
+    Corpus c = counting(70);
+    for (long pass = 0; pass < 50; pass++) {
+        int start[WINDOWS];
+        starts_of_pass(&c, 2, pass, start);
+        qsort(start, WINDOWS, sizeof *start, ascending);
+        ck_assert_int_ge(start[0], 0);
+        ck_assert_int_le(start[0], SPARE);
+        for (int i = 1; i < WINDOWS; i++)
+            ck_assert_int_eq(start[i], start[i - 1] + LENGTH);
+    }
     corpus_free(&c);
 }
 END_TEST
 
-START_TEST(neighbouring_steps_share_no_window)
+/* All cuts and all orders are equally likely: 1000 passes, and bounds of five times the
+ * root of what is expected. */
+START_TEST(every_pass_is_cut_and_shuffled_anew)
 {
-    enum { B = 4, STEPS = 50 };
-    Corpus c = counting(1000000);
-    int start[B * STEPS];
-    for (long step = 0; step < STEPS; step++) {
-        Batch b = batch_of(&c, B, 8, 3, step);
-        for (int i = 0; i < B; i++)
-            start[step * B + i] = b.tokens->at[i * 8];
-        tape_free(b.tape);
+    enum { PASSES = 1000 };
+    Corpus c = counting(70);
+    int cut[SPARE + 1] = {0}, place[WINDOWS] = {0}, seen[64] = {0};
+    for (long pass = 0; pass < PASSES; pass++) {
+        int start[WINDOWS], least = 64;
+        starts_of_pass(&c, 2, pass, start);
+        for (int i = 0; i < WINDOWS; i++) {
+            least = start[i] < least ? start[i] : least;
+            seen[start[i]]++;
+        }
+        cut[least]++;
+        for (int i = 0; i < WINDOWS; i++)
+            place[i] += start[i] == least; /* where the first window comes */
     }
-    int same = 0;
-    for (int i = 0; i < B * STEPS; i++)
-        for (int j = 0; j < i; j++)
-            same += start[i] == start[j];
-    ck_assert_int_eq(same, 0);
+    for (int i = 0; i < 9; i++) {
+        ck_assert_msg(cut[i] > 111 - 53 && cut[i] < 111 + 53, "cut %d: %d", i, cut[i]);
+        ck_assert_msg(place[i] > 111 - 53 && place[i] < 111 + 53, "place %d: %d", i,
+                      place[i]);
+    }
+    for (int s = 0; s < 64; s++) /* every window that there is, and no other */
+        ck_assert_int_eq(seen[s] > 0, s < STARTS);
+    ck_assert_int_eq(STARTS, c.train - LENGTH);
     corpus_free(&c);
+}
+END_TEST
+
+START_TEST(batches_depend_on_seed_and_step_alone)
+{
+    enum { B = 4, T = 8 };
+    Corpus c = counting(500), used = counting(500);
+    for (long step = 0; step < 60; step += 7) {
+        static const long steps[] = {0, 1000, 59, 3};
+        Batch wanted = batch_of(&c, B, T, 3, step);
+        for (int i = 0; i < 4; i++) { /* whatever else is asked for in between */
+            tape_free(batch_of(&used, B, T, 3, steps[i]).tape);
+            tape_free(batch_of(&used, B, T, 4, step).tape);
+            tape_free(batch_of(&used, B, T + i, 3, step).tape);
+        }
+        Batch again = batch_of(&used, B, T, 3, step),
+              later = batch_of(&used, B, T, 3, step + 1),
+              other = batch_of(&used, B, T, 4, step);
+        ck_assert(same_batch(&wanted, &again));
+        ck_assert(!same_batch(&wanted, &later));
+        ck_assert(!same_batch(&wanted, &other));
+        tape_free(wanted.tape);
+        tape_free(again.tape);
+        tape_free(later.tape);
+        tape_free(other.tape);
+    }
+    corpus_free(&c);
+    corpus_free(&used);
 }
 END_TEST
 
@@ -282,9 +320,9 @@ END_TEST
 SUITE("text", 10, the_last_tenth_is_for_validation, a_corpus_owns_its_tokens,
       a_text_that_fits_just_so_is_taken, a_text_that_is_too_short_is_refused,
       a_context_in_which_nothing_is_predicted_is_refused,
-      batches_are_windows_of_the_training_split,
-      every_window_of_the_training_split_comes_up, a_training_split_of_one_window_is_enough,
-      batches_depend_on_seed_and_step_alone, neighbouring_steps_share_no_window,
+      batches_are_windows_of_the_training_split, a_training_split_of_one_window_is_enough,
+      in_one_pass_every_window_comes_once, every_pass_is_cut_and_shuffled_anew,
+      batches_depend_on_seed_and_step_alone,
       every_token_but_the_first_of_a_window_is_predicted_once,
       a_last_window_in_part_is_read_as_far_as_it_goes,
       after_the_last_window_there_is_nothing)

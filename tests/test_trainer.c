@@ -1,5 +1,6 @@
 /* test_trainer.c - the loop: what it writes, what it keeps, and that neither Ctrl-C nor a
  * kill nor a full disk costs more than the steps since the last save. */
+#define _GNU_SOURCE /* for posix_openpt and what goes with it */
 #include "checkpoint.h"
 #include "files.h"
 #include "ops.h"
@@ -19,6 +20,13 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Takes the place of the system's: waiting for the disk would take most of the time. */
+int fsync(int file)
+{
+    (void)file;
+    return 0;
+}
 
 /* ---- A line through noisy points ---- */
 
@@ -176,9 +184,9 @@ static TrainerSettings settings_for(int run)
 
 static const SafeMetadata metadata[] = {{"width", "1"}};
 
-/* Trains; what is printed goes to a file in the scratch folder. */
-static TrainerEnd train_line(Line *l, const TrainerSettings *settings, const char *identity,
-                             Error *error)
+/* Trains; what is printed goes to an open file, which is closed. */
+static TrainerEnd train_onto(int file, Line *l, const TrainerSettings *settings,
+                             const char *identity, Error *error)
 {
     Learner learner = {.model = l,
                        .params = l->params,
@@ -192,8 +200,7 @@ static TrainerEnd train_line(Line *l, const TrainerSettings *settings, const cha
                        .identity = identity};
     error->text[0] = 0;
     fflush(stdout);
-    int out = dup(STDOUT_FILENO),
-        file = open(scratch("stdout"), O_WRONLY | O_CREAT | O_APPEND, 0666);
+    int out = dup(STDOUT_FILENO);
     ck_assert(out >= 0 && file >= 0);
     dup2(file, STDOUT_FILENO);
     TrainerEnd end = train(&learner, settings, error);
@@ -202,6 +209,13 @@ static TrainerEnd train_line(Line *l, const TrainerSettings *settings, const cha
     close(out);
     close(file);
     return end;
+}
+
+static TrainerEnd train_line(Line *l, const TrainerSettings *settings, const char *identity,
+                             Error *error)
+{
+    int file = open(scratch("stdout"), O_WRONLY | O_CREAT | O_APPEND, 0666);
+    return train_onto(file, l, settings, identity, error);
 }
 
 /* One run of a fresh model; it must end as said. Returns the sentence, if any. */
@@ -496,6 +510,36 @@ START_TEST(off_a_terminal_every_row_is_a_plain_line)
     assert_contains(printed, "  validation ");
     ck_assert(strpbrk(printed, "\r\033") == NULL);
     free(printed);
+}
+END_TEST
+
+/* A run that goes on has a curve to show from its first step. */
+START_TEST(a_terminal_shows_one_live_line_with_its_curve)
+{
+    Error error;
+    TrainerSettings settings = settings_for(A);
+    settings.steps = 6;
+    run_line(settings, no_trouble, TRAINER_DONE);
+    settings.steps = 9;
+    settings.resume = true;
+
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int inside = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    Line *l = line_new();
+    ck_assert_int_eq(train_onto(inside, l, &settings, "a line, seed 3", &error),
+                     TRAINER_DONE);
+    char shown[4096];
+    ssize_t got, length = 0; /* ends with an error when the other side is closed */
+    while ((got = read(terminal, shown + length, sizeof shown - 1 - (size_t)length)) > 0)
+        length += got;
+    shown[length] = 0;
+    assert_contains(shown, "\rstep 7/9  loss ");
+    assert_contains(shown, " left  \xe2"); /* the dots of the curve, in Braille */
+    assert_contains(shown, "\033[K");
+    assert_contains(shown, "Best validation loss: ");
+    close(terminal);
+    line_free(l);
 }
 END_TEST
 
@@ -906,6 +950,10 @@ START_TEST(a_full_disk_costs_only_the_steps_since_the_last_save)
         assert_nothing_half_written(A);
         Safetensors *model = safetensors_open(in_run(A, "model.safetensors"), &error);
         ck_assert_msg(model != NULL, "%s", error.text);
+        float weight; /* still that of before the first step, where the new one is not whole
+                       */
+        memcpy(&weight, safetensors_find(model, "weight")->data, sizeof weight);
+        ck_assert_int_eq(weight == 0, i < 2);
         safetensors_close(model);
 
         full.resume = true;
@@ -971,8 +1019,9 @@ SUITE("trainer", 20, a_run_learns_and_leaves_its_files, the_log_has_a_row_now_an
       train_loss_is_the_mean_since_the_previous_row,
       the_norm_in_the_log_is_that_before_clipping, the_best_model_is_kept_not_the_last,
       every_evaluation_is_followed_by_a_show, off_a_terminal_every_row_is_a_plain_line,
-      a_run_of_no_steps_measures_and_ends, a_resumed_run_ends_with_the_same_bits,
-      a_run_may_be_interrupted_again_and_again, an_interruption_while_validating_counts_too,
+      a_terminal_shows_one_live_line_with_its_curve, a_run_of_no_steps_measures_and_ends,
+      a_resumed_run_ends_with_the_same_bits, a_run_may_be_interrupted_again_and_again,
+      an_interruption_while_validating_counts_too,
       an_interruption_in_the_last_step_comes_too_late,
       a_second_interruption_ends_the_program,
       a_run_that_was_killed_goes_on_from_its_last_save,

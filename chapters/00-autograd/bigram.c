@@ -1,0 +1,54 @@
+/* bigram.c - the first language model: which character follows which. */
+#include "bigram.h"
+#include "ops.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double *count_pairs(const Corpus *corpus, int V, double extra, bool unigram)
+{
+    double *count = allocate((size_t)V * (size_t)V, sizeof *count);
+    for (long i = 0; i < (long)V * V; i++)
+        count[i] = extra;
+    for (long i = 1; i < corpus->train; i++) {
+        int before = corpus->token[i - 1], after = corpus->token[i];
+        for (int row = 0; row < V; row++)
+            count[row * V + after] += unigram || row == before;
+    }
+    return count;
+}
+
+double counts_loss(const double *count, int V, const int *token, long from, long to)
+{
+    double *sum = allocate((size_t)V, sizeof *sum), loss = 0;
+    for (int i = 0; i < V * V; i++)
+        sum[i / V] += count[i];
+    for (long i = from + 1; i < to; i++) {
+        int before = token[i - 1], after = token[i];
+        loss -= log(count[before * V + after] / sum[before]);
+    }
+    free(sum);
+    return loss / (double)(to - from - 1);
+}
+
+Bigram bigram_new(int V)
+{
+    Bigram b = {.params = params_new(0)};
+    b.logits = param(scope(b.params), "logits", V, V, constant(0));
+    return b;
+}
+
+void bigram_free(Bigram *bigram)
+{
+    params_free(bigram->params);
+}
+
+Tensor *bigram_loss(const Bigram *bigram, Tape *tape, const Corpus *corpus)
+{
+    int n = (int)corpus->train - 1;
+    Ids *before = ids_new(tape, n), *after = ids_new(tape, n);
+    memcpy(before->at, corpus->token, (size_t)n * sizeof *before->at);
+    memcpy(after->at, corpus->token + 1, (size_t)n * sizeof *after->at);
+    return t_cross_entropy(t_rows(bigram->logits, before), after);
+}

@@ -1,0 +1,403 @@
+/* main.c - the program of chapter 00: from one number to tensors, step by step. */
+#include "bigram.h"
+#include "files.h"
+#include "mlp_tensors.h"
+#include "ops.h"
+#include "optim.h"
+#include "options.h"
+#include "parallel.h"
+#include "plot.h"
+#include "tokenizer.h"
+#include "verify.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+    const char *data, *out;
+    int steps, hidden, bigram_steps, threads;
+    long seed;
+} Settings;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const char *in_folder(const Settings *set, const char *name)
+{
+    static char path[1100];
+    snprintf(path, sizeof path, "%s/%s", set->out, name);
+    return path;
+}
+
+/* ---- 1. A number that knows its gradient ---- */
+
+static bool run_number(const Settings *set, Error *error)
+{
+    (void)set, (void)error;
+    Scalars *tape = scalars_new();
+    Scalar *a = s_new(tape, 2), *b = s_new(tape, -3);
+    Scalar *c = s_add(s_mul(a, b), s_exp(a));
+    s_backward(c);
+    printf("1. A number that knows its gradient\n\n"
+           "   c = a b + exp(a) at a = 2, b = -3:  c = %.4f\n"
+           "   dc/da = b + exp(a) = %.4f,  dc/db = a = %.4f\n\n",
+           c->value, a->grad, b->grad);
+
+    scalars_rewind(tape, 0);
+    a = s_new(tape, 3);
+    b = s_add(a, a);
+    c = s_add(b, b);
+    s_backward(c);
+    printf("   b = a + a, c = b + b:  dc/da = %.0f, by way of db/da and dc/db, 2 each\n\n",
+           a->grad);
+    scalars_free(tape);
+    return true;
+}
+
+/* ---- 2. Neurons that separate two moons ---- */
+
+enum { GRID = 80 };
+
+/* A picture of lines: pairs of points with a gap behind each. */
+typedef struct {
+    double x[3 * 4 * GRID * GRID], y[3 * 4 * GRID * GRID];
+    int count;
+} Strokes;
+
+static void stroke_to(Strokes *s, double x, double y)
+{
+    s->x[s->count] = x;
+    s->y[s->count++] = y;
+}
+
+/* Where the score is 0 on the way from one corner to another, if it changes sign there. */
+static bool crossing(const double a[3], const double b[3], double *x, double *y)
+{
+    if ((a[2] > 0) == (b[2] > 0))
+        return false;
+    double part = a[2] / (a[2] - b[2]);
+    *x = a[0] + part * (b[0] - a[0]);
+    *y = a[1] + part * (b[1] - a[1]);
+    return true;
+}
+
+/* The line on which the network is undecided: in each small square, from the side on which
+ * the sign changes to the other one. */
+static void trace_boundary(const Mlp *mlp, Strokes *s)
+{
+    static double corner[GRID + 1][GRID + 1][3];
+    for (int i = 0; i <= GRID; i++)
+        for (int j = 0; j <= GRID; j++) {
+            double x = -1.6 + 4.2 * i / GRID, y = -1.1 + 2.7 * j / GRID;
+            corner[i][j][0] = x;
+            corner[i][j][1] = y;
+            corner[i][j][2] = mlp_value(mlp, x, y);
+        }
+    for (int i = 0; i < GRID; i++)
+        for (int j = 0; j < GRID; j++) {
+            const double *around[5] = {corner[i][j], corner[i + 1][j], corner[i + 1][j + 1],
+                                       corner[i][j + 1], corner[i][j]};
+            int found = 0;
+            for (int side = 0; side < 4; side++) {
+                double x, y;
+                if (!crossing(around[side], around[side + 1], &x, &y))
+                    continue;
+                stroke_to(s, x, y);
+                if (++found % 2 == 0)
+                    stroke_to(s, NAN, NAN);
+            }
+        }
+}
+
+static bool draw_moons(const char *path, const Mlp *mlp, const Moons *moons, Error *error)
+{
+    Strokes *strokes = allocate(3, sizeof *strokes);
+    for (int i = 0; i < POINTS; i++) { /* a point with gaps around it is drawn as a ring */
+        Strokes *side = &strokes[moons->label[i] > 0];
+        stroke_to(side, moons->x[i][0], moons->x[i][1]);
+        stroke_to(side, NAN, NAN);
+    }
+    trace_boundary(mlp, &strokes[2]);
+    PlotLine lines[] = {
+        {.name = "-1", .x = strokes[0].x, .y = strokes[0].y, .count = strokes[0].count},
+        {.name = "+1", .x = strokes[1].x, .y = strokes[1].y, .count = strokes[1].count},
+        {.name = "score 0",
+         .x = strokes[2].x,
+         .y = strokes[2].y,
+         .count = strokes[2].count},
+    };
+    Chart chart = {.title = "Two moons, and where the network draws the line",
+                   .x_label = "x",
+                   .y_label = "y",
+                   .lines = lines,
+                   .count = 3};
+    bool drawn = plot_lines(path, &chart, error);
+    free(strokes);
+    return drawn;
+}
+
+/* The rate falls from 1 to 0.1: large steps first, small ones to settle. */
+static double rate_at(int step, int steps)
+{
+    return 1 - 0.9 * step / steps;
+}
+
+static bool run_moons(const Settings *set, Error *error)
+{
+    Scalars *tape = scalars_new();
+    Moons moons = moons_new((unsigned)set->seed);
+    Mlp mlp = mlp_new(tape, set->hidden, (unsigned)set->seed);
+    mlp_loss(&mlp, &moons);
+    printf("2. Neurons that separate two moons\n\n"
+           "   A network of 2, %d, %d and 1 neurons has %d parameters. Its loss over %d "
+           "points\n"
+           "   is a graph of %ld numbers.\n\n",
+           set->hidden, set->hidden, mlp.count, POINTS, scalars_count(tape));
+    scalars_rewind(tape, mlp.count);
+
+    double start = now();
+    for (int step = 0; step < set->steps; step++) {
+        double loss = mlp_step(&mlp, &moons, rate_at(step, set->steps));
+        if (step % (set->steps / 5 > 0 ? set->steps / 5 : 1) == 0)
+            printf("   step %3d   loss %.4f   %3d of %d points on the right side\n", step,
+                   loss, mlp_right(&mlp, &moons), POINTS);
+    }
+    double seconds = now() - start;
+    printf("   step %3d   %13s  %3d of %d\n\n   %.2f ms a step\n\n", set->steps, "",
+           mlp_right(&mlp, &moons), POINTS, 1e3 * seconds / set->steps);
+    bool drawn = draw_moons(in_folder(set, "moons.svg"), &mlp, &moons, error);
+    scalars_free(tape);
+    return drawn;
+}
+
+/* ---- 3. The first language model ---- */
+
+static bool read_corpus(const Settings *set, Corpus *corpus, Tokenizer **tokenizer,
+                        Error *error)
+{
+    long size, count;
+    char *text = file_read(set->data, &size, error);
+    if (!text)
+        return fail_after(error, "; give a text with --data FILE");
+    *tokenizer = tokenizer_train("char", text, size, error);
+    int *tokens = *tokenizer ? tokenizer_encode(*tokenizer, text, size, &count, error)
+                             : NULL;
+    free(text);
+    if (!tokens)
+        return fail_within(error, "%s", set->data);
+    *corpus = corpus_of(tokens, count);
+    return corpus_fits(corpus, 2, set->data, error);
+}
+
+/* Gradient descent on the table; returns the last loss. */
+static double learn_bigram(const Settings *set, Bigram *bigram, const Corpus *corpus)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    AdamW *adam = adamw_new(bigram->params, 0.9, 0.99, 0);
+    double loss = 0;
+    for (int step = 0; step <= set->bigram_steps; step++) {
+        tape_reset(tape, step);
+        Tensor *t = bigram_loss(bigram, tape, corpus);
+        loss = (double)t_item(t);
+        if (step % (set->bigram_steps / 4 > 0 ? set->bigram_steps / 4 : 1) == 0)
+            printf("   step %3d   loss %.4f\n", step, loss);
+        backward(t);
+        adamw_step(adam, cosine_schedule(step, set->bigram_steps, 0, 0.5, 0.005), 1);
+    }
+    adamw_free(adam);
+    tape_free(tape);
+    return loss;
+}
+
+static bool run_bigram(const Settings *set, Error *error)
+{
+    Corpus corpus = {0};
+    Tokenizer *tokenizer = NULL;
+    if (!read_corpus(set, &corpus, &tokenizer, error)) {
+        tokenizer_free(tokenizer);
+        corpus_free(&corpus);
+        return false;
+    }
+    int V = tokenizer_size(tokenizer);
+    double *unigram = count_pairs(&corpus, V, 1, true);
+    double *pairs = count_pairs(&corpus, V, 0, false),
+           *smooth = count_pairs(&corpus, V, 1, false);
+    const int *token = corpus.token;
+    double counted = counts_loss(pairs, V, token, 0, corpus.train);
+    printf("3. The first language model: which character follows which\n\n"
+           "   %s: %ld characters, %d different ones\n"
+           "   knowing nothing      %.4f nats a character\n"
+           "   counting characters  %.4f on the validation split\n"
+           "   counting pairs       %.4f on the validation split (each pair counted once "
+           "more\n"
+           "                        than it came, for some never came at all)\n"
+           "   counting pairs       %.4f on the training split\n\n"
+           "   The same table by gradient descent, on the training split:\n",
+           set->data, corpus.size, V, log(V),
+           counts_loss(unigram, V, token, corpus.train, corpus.size),
+           counts_loss(smooth, V, token, corpus.train, corpus.size), counted);
+    Bigram bigram = bigram_new(V);
+    double learned = learn_bigram(set, &bigram, &corpus);
+    printf("   counting and learning differ by %.4f\n\n", learned - counted);
+    bigram_free(&bigram);
+    free(unigram);
+    free(pairs);
+    free(smooth);
+    tokenizer_free(tokenizer);
+    corpus_free(&corpus);
+    return true;
+}
+
+/* ---- 4. From numbers to tensors ---- */
+
+/* Milliseconds of a step in scalars and in tensors: the best of a few rounds. */
+static void race(int hidden, const Moons *moons)
+{
+    Scalars *scalars = scalars_new();
+    Mlp mlp = mlp_new(scalars, hidden, 1);
+    TensorMlp tensors = tensor_mlp_like(&mlp);
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    double best[2] = {INFINITY, INFINITY};
+    for (int round = 0; round < 5; round++) {
+        double start = now();
+        mlp_step(&mlp, moons, 0.01);
+        best[0] = fmin(best[0], now() - start);
+        start = now();
+        for (int i = 0; i < 10; i++)
+            tensor_mlp_step(&tensors, tape, moons, 0.01);
+        best[1] = fmin(best[1], (now() - start) / 10);
+    }
+    printf("   %7d %12d %14.2f %14.3f %10.0f\n", hidden, mlp.count, 1e3 * best[0],
+           1e3 * best[1], best[0] / best[1]);
+    tape_free(tape);
+    tensor_mlp_free(&tensors);
+    scalars_free(scalars);
+}
+
+static bool run_tensors(const Settings *set, Error *error)
+{
+    (void)error;
+    Moons moons = moons_new((unsigned)set->seed);
+    printf("4. The same graph with fewer, fatter nodes\n\n"
+           "   %7s %12s %14s %14s %10s\n",
+           "hidden", "parameters", "scalars, ms", "tensors, ms", "ratio");
+    for (int hidden = 16; hidden <= 256; hidden *= 4)
+        race(hidden, &moons);
+    putchar('\n');
+    return true;
+}
+
+/* ---- The network in scalars and in tensors ---- */
+
+/* The weights of a layer among the scalar parameters, without the biases between them. */
+static Scalar **weights_of(const Mlp *mlp, int layer)
+{
+    Scalar **from = mlp->at;
+    for (int l = 0; l < layer; l++)
+        from += mlp->size[l + 1] * (mlp->size[l] + 1);
+    int in = mlp->size[layer], out = mlp->size[layer + 1];
+    Scalar **weights = s_array(from[0]->tape, (long)in * out);
+    for (int neuron = 0; neuron < out; neuron++)
+        memcpy(weights + neuron * in, from + neuron * (in + 1), (size_t)in * sizeof *from);
+    return weights;
+}
+
+static bool run_verify(const Settings *set, Error *error)
+{
+    Scalars *scalars = scalars_new();
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Moons moons = moons_new((unsigned)set->seed);
+    Mlp mlp = mlp_new(scalars, 5, (unsigned)set->seed);
+    TensorMlp tensors = tensor_mlp_like(&mlp);
+    Scalar *loss = mlp_loss(&mlp, &moons);
+    Tensor *tensor_loss = tensor_mlp_loss(&tensors, tape, &moons);
+    s_backward(loss);
+    backward(t_keep_grad(tensor_loss));
+
+    printf("A network of 2, 5, 5 and 1 neurons, in scalars and in tensors:\n\n");
+    Twin twins[LAYERS + 1] = {{"loss", &loss, tensor_loss}};
+    static const char *const names[LAYERS] = {"layer.0.weight", "layer.1.weight",
+                                              "layer.2.weight"};
+    for (int l = 0; l < LAYERS; l++)
+        twins[l + 1] = (Twin){names[l], weights_of(&mlp, l),
+                              t_transpose(tensors.layer[l].weight)};
+    bool agree = verify_twins(twins, LAYERS + 1);
+    putchar('\n');
+    tensor_mlp_free(&tensors);
+    tape_free(tape);
+    scalars_free(scalars);
+    return agree || fail(error, "scalars and tensors do not agree");
+}
+
+/* ---- The program ---- */
+
+static bool run_all(const Settings *set, Error *error)
+{
+    printf("Chapter 00: from one number that knows its gradient to tensors.\n"
+           "Read along in chapters/00-autograd/README.md.\n\n");
+    if (!run_number(set, error) || !run_moons(set, error) || !run_bigram(set, error) ||
+        !run_tensors(set, error) || !run_verify(set, error))
+        return false;
+    printf("%s/moons.svg shows the line between the moons. Try next\n"
+           "  build/chapter-00 moons --hidden 3\n"
+           "  build/chapter-00 bigram --data data/milton.txt\n",
+           set->out);
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*run)(const Settings *, Error *);
+} verbs[] = {{"", run_all},          {"number", run_number},   {"moons", run_moons},
+             {"bigram", run_bigram}, {"tensors", run_tensors}, {"verify", run_verify}};
+
+static const char usage[] =
+    "Autograd. Read chapters/00-autograd/README.md beside it.\n\n"
+    "build/chapter-00           all of the chapter, in order\n"
+    "build/chapter-00 number    a number that knows its gradient\n"
+    "build/chapter-00 moons     neurons that separate two moons\n"
+    "build/chapter-00 bigram    the first language model\n"
+    "build/chapter-00 tensors   the same network in scalars and in tensors: a race\n"
+    "build/chapter-00 verify    the same network in both, side by side";
+
+int main(int argc, char **argv)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    Settings set = {"data/shakespeare.txt", "runs/00-autograd", 100, 16, 120, 0, 1};
+    Option list[] = {
+        option_int("steps", &set.steps, 1, 1000000, "steps for the moons"),
+        option_int("hidden", &set.hidden, 1, 4096, "neurons in each hidden layer"),
+        option_int("bigram-steps", &set.bigram_steps, 1, 1000000,
+                   "steps for the table of pairs"),
+        option_text("data", &set.data, "FILE", "the text for the table of pairs"),
+        option_text("out", &set.out, "DIR", "where pictures go"),
+        option_long("seed", &set.seed, 0, 1L << 31, "where random numbers begin"),
+        option_int("threads", &set.threads, 0, 32, "threads; 0 for one a processor"),
+    };
+    const OptionGroup group = OPTION_GROUP("options", list);
+    if (options_want_help(argc, argv)) {
+        options_help(stdout, usage, &group, 1);
+        return 0;
+    }
+    Error error = {""};
+    const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
+    int skip = *verb ? 2 : 1, chosen = -1;
+    for (int i = 0; i < (int)(sizeof verbs / sizeof verbs[0]); i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            chosen = i;
+    bool done = chosen >= 0 || fail(&error, "there is no \"%s\"; see --help", verb);
+    done = done && options_parse(&group, 1, argc - skip, argv + skip, &error);
+    if (done)
+        parallel_threads(set.threads);
+    done = done && folder_make(set.out, &error) && verbs[chosen].run(&set, &error);
+    if (!done)
+        fprintf(stderr, "chapter-00: %s\n", error.text);
+    return done ? 0 : 1;
+}
