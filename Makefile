@@ -21,7 +21,7 @@ SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help all test check-all debug data format clean
+.PHONY: help all test check-all debug weave weave-check data format clean
 
 help:
 	@echo 'make chapter-04        build chapter 04 and make its guided run (chapters: $(NUMBERS))'
@@ -30,6 +30,8 @@ help:
 	@echo 'make test              run all tests (needs the Check framework)'
 	@echo 'make test-04           run the tests of one chapter, or of one file: make test-ops'
 	@echo 'make check-all         all of it: both compilers, sanitizers, formatting, slow tests'
+	@echo 'make weave             refresh the code that the chapters show from the source'
+	@echo 'make weave-check       say where the two disagree (make test does it, too)'
 	@echo 'make debug             build with symbols and checks under build/debug/'
 	@echo 'make data              download tiny Shakespeare into data/'
 	@echo 'make format            format the source'
@@ -61,6 +63,17 @@ $(BUILD)/tests/$(2): private LDFLAGS += $(foreach f,malloc calloc realloc aligne
 endef
 $(foreach chapter,$(CHAPTERS),\
   $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
+
+# The text shows the source: build/weave puts it there, or checks that it is there.
+WEAVER := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/*.c) src/error.c src/files.c)
+$(BUILD)/weave: $(WEAVER)
+	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS)
+weave: $(BUILD)/weave
+	@$(BUILD)/weave
+weave-check: $(BUILD)/weave
+	@$(BUILD)/weave --check
+$(BUILD)/tests/weave: $(BUILD)/obj/docs/pieces.o | $(BUILD)/weave
+$(BUILD)/obj/tests/test_weave.o: FLAGS += -Idocs
 
 # The tests. A suite is one file tests/test_NAME.c; what suites share is in tests/support/.
 SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))

@@ -186,6 +186,7 @@ END_TEST
 /* The moments of n numbers, and the greatest and least of them. */
 typedef struct {
     double mean, deviation, skew, tail, least, most;
+    double neighbours; /* the correlation of each number with the next */
 } Moments;
 
 static Moments moments_of(const Tensor *x)
@@ -202,6 +203,8 @@ static Moments moments_of(const Tensor *x)
         for (int k = 2; k <= 4; k++)
             powers[k] += pow(x->data[i] - m.mean, k) / n;
     m.deviation = sqrt(powers[2]);
+    for (long i = 1; i < t_size(x); i++)
+        m.neighbours += (x->data[i] - m.mean) * (x->data[i - 1] - m.mean) / (n * powers[2]);
     m.skew = powers[3] / pow(m.deviation, 3);
     m.tail = powers[4] / pow(m.deviation, 4);
     return m;
@@ -218,6 +221,7 @@ START_TEST(normal_has_the_moments_of_a_normal_distribution)
     ck_assert_double_lt(fabs(m.deviation / 0.02 - 1), 5 / sqrt(2.0 * N));
     ck_assert_double_lt(fabs(m.skew), 5 * sqrt(6.0 / N));
     ck_assert_double_lt(fabs(m.tail - 3), 5 * sqrt(24.0 / N));
+    ck_assert_double_lt(fabs(m.neighbours), 5 / sqrt(N));
     params_free(params);
 }
 END_TEST
@@ -234,6 +238,7 @@ START_TEST(uniform_fills_its_range_evenly)
     ck_assert_double_lt(fabs(m.mean), 5 * 0.3 / sqrt(3.0 * N));
     ck_assert_double_lt(fabs(m.deviation / 0.3 - 1 / sqrt(3)), 0.005);
     ck_assert_double_lt(fabs(m.tail - 1.8), 0.05);
+    ck_assert_double_lt(fabs(m.neighbours), 5 / sqrt(N));
     params_free(params);
 }
 END_TEST
