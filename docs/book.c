@@ -164,24 +164,27 @@ int book_piece(Book *book, const char *document, int line, const Source *source,
 
 /* ---- What is shown ---- */
 
-/* In a document whose path begins like this. */
-static const Showing *find_showing(const Book *book, const Source *source, int piece,
-                                   const char *document)
+/* The first showing in a document whose path begins like this, on that line or, if it is 0,
+ * on any. */
+static const Showing *find_showing(const Book *book, const char *document, int line,
+                                   const Source *source, int piece)
 {
     for (int i = 0; i < book->showings; i++) {
         const Showing *showing = &book->showing[i];
         if (showing->source == source && showing->piece == piece &&
-            begins(showing->document, document))
+            begins(showing->document, document) && (line == 0 || showing->line == line))
             return showing;
     }
     return NULL;
 }
 
-void book_show(Book *book, const char *document, int line, const Source *source, int piece)
+bool book_show(Book *book, const char *document, int line, const Source *source, int piece)
 {
     const char *path = source->lines.path;
-    const Showing *before = find_showing(book, source, piece, document);
-    if (before && begins(path, "chapters/") && same_folder(path, document))
+    if (find_showing(book, document, line, source, piece))
+        return false;
+    const Showing *before = find_showing(book, document, 0, source, piece);
+    if (before && same_folder(path, document))
         complain(book, document, line, "%s %s was shown on line %d already: show it once",
                  path + folder_length(path), source->piece[piece].name, before->line);
 
@@ -194,6 +197,7 @@ void book_show(Book *book, const char *document, int line, const Source *source,
         book->showing = larger;
     }
     book->showing[book->showings++] = (Showing){document, line, piece, source};
+    return true;
 }
 
 /* Each piece of a chapter's file is shown in the chapter's README.md. */
@@ -202,12 +206,11 @@ static void check_chapter_file(Book *book, const Source *source, const char *rea
     const char *path = source->lines.path, *file = path + folder_length(path);
     for (int i = 0; i < source->piece_count; i++) {
         const Piece *piece = &source->piece[i];
-        if (!find_showing(book, source, i, readme))
-            complain(
-                book, path, piece->first,
-                "%s is shown nowhere in README.md: add <!-- weave: %s %s --> and a ```c "
-                "block",
-                piece->name, file, piece->name);
+        if (!find_showing(book, readme, 0, source, i))
+            complain(book, path, piece->first,
+                     "%s is shown nowhere in README.md: add "
+                     "<!-- weave: %s %s --> and a ```c block",
+                     piece->name, file, piece->name);
     }
 }
 
@@ -239,13 +242,12 @@ static void check_tour(Book *book, const char *path)
     const Source *source = book_source(book, tour, 1, path);
     for (int i = 0; source && i < source->piece_count; i++) {
         const Piece *piece = &source->piece[i];
-        if (strcmp(piece->name, "(top)") != 0 && !find_showing(book, source, i, tour) &&
-            !find_showing(book, source, i, "chapters/00-"))
-            complain(
-                book, path, piece->first,
-                "%s is shown neither in %s nor in chapter 00: add <!-- weave: %s %s --> "
-                "and a ```c block",
-                piece->name, tour, path, piece->name);
+        if (strcmp(piece->name, "(top)") != 0 && !find_showing(book, tour, 0, source, i) &&
+            !find_showing(book, "chapters/00-", 0, source, i))
+            complain(book, path, piece->first,
+                     "%s is shown neither in %s nor in chapter 00: add "
+                     "<!-- weave: %s %s --> and a ```c block",
+                     piece->name, tour, path, piece->name);
     }
 }
 
@@ -276,7 +278,7 @@ void book_report(const Book *book)
         for (int p = 0; p < source->piece_count; p++) {
             int lines = source->piece[p].last - source->piece[p].first + 1;
             all += lines;
-            shown += find_showing(book, source, p, "") ? lines : 0;
+            shown += find_showing(book, "", 0, source, p) ? lines : 0;
         }
         if (i + 1 < book->sources && same_folder(path, book->source[i + 1].lines.path))
             continue;

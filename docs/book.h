@@ -34,8 +34,9 @@ const Source *book_source(Book *book, const char *document, int line, const char
 int book_piece(Book *book, const char *document, int line, const Source *source,
                const char *name);
 
-/* Notes that the document shows that piece; complains if this is once too often. */
-void book_show(Book *book, const char *document, int line, const Source *source, int piece);
+/* Notes that the comment on that line shows a piece; complains if another one has shown it.
+ * False if this one has: it may call a piece by several of its names. */
+bool book_show(Book *book, const char *document, int line, const Source *source, int piece);
 
 /* Complains of what should have been shown, and was not. */
 void book_check_complete(Book *book);

@@ -54,20 +54,23 @@ bool line_is_empty(const Lines *lines, int i)
 /* ---- Words and brackets ---- */
 
 typedef struct {
-    char kind; /* 'a' a word, '#' a directive, '0' a literal; anything else is itself */
+    char kind;      /* 'a' a word, '#' a directive, '0' a literal; all else is itself */
     const char *at; /* of a directive, the word behind the '#' */
     int length, line;
     int close; /* of an opening bracket: the number of the token that closes it */
 } Token;
+
+/* An #if: where it is, and how many brackets were open there. */
+typedef struct {
+    int line, depth;
+} Branch;
 
 typedef struct {
     const char *at;
     int line, tokens;
     Token *token;
     int *open, depth; /* the opening brackets around this place */
-    struct {
-        int depth, line;
-    } * branch; /* of each #if around this place: where it is, and how deep it was there */
+    Branch *branch;   /* for each #if around this place */
     int ifs;
     bool *inside; /* of each line: it begins inside of something */
     int top;      /* the last line with an #include or the guard's #define; 0 if none */
@@ -107,10 +110,9 @@ static bool skip_comment(Lexer *x)
     if (strncmp(from, "//", 2) == 0)
         while (*x->at && *x->at != '\n')
             step(x, false);
-    else if (strncmp(from, "/*", 2) == 0) {
+    else if (strncmp(from, "/*", 2) == 0)
         while (*x->at && (x->at < from + 4 || strncmp(x->at - 2, "*/", 2) != 0))
             step(x, true);
-    }
     return x->at != from;
 }
 
@@ -148,10 +150,9 @@ static void take_directive(Lexer *x)
     while (*x->at == ' ' || *x->at == '\t');
     const Token *word = add_token(x, '#', x->at, word_length(x->at));
     bool guarded = is_word(&x->token[0], "ifndef") && x->token[0].kind == '#';
-    if (strncmp(word->at, "if", 2) == 0 && !(guarded && x->tokens == 1)) {
-        x->branch[x->ifs].depth = x->depth;
-        x->branch[x->ifs++].line = x->line;
-    } else if (is_word(word, "else") || is_word(word, "elif"))
+    if (strncmp(word->at, "if", 2) == 0 && !(guarded && x->tokens == 1))
+        x->branch[x->ifs++] = (Branch){x->line, x->depth};
+    else if (is_word(word, "else") || is_word(word, "elif"))
         forget_branch(x);
     else if (is_word(word, "endif") && x->ifs > 0)
         x->ifs--;
@@ -201,8 +202,7 @@ static void take_all(Lexer *x, const char *text)
 
 /* ---- Names ---- */
 
-/* The tokens of one paragraph, and where the names in it go: to the piece number `piece`.
- */
+/* The tokens of a paragraph, and the number of the piece that its names will belong to. */
 typedef struct {
     Source *source;
     const Token *token;
@@ -332,7 +332,7 @@ static int name_declaration(Namer *n, int i)
             if (kind == ';')
                 return i + 1;
             name = NULL;
-            past = has_value = false;
+            past = false;
         }
     }
     return i;

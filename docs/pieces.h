@@ -4,8 +4,8 @@
  * comment, or #if ... #endif. So a definition and the comment above it are one piece, and
  * so is a run of declarations, or of definitions, without an empty line in between.
  *
- * - What stands before the first definition, from the opening comment to the last #include,
- *   is the piece `(top)`. The include guard belongs to it.
+ * - From the opening comment to the last #include is the piece `(top)`; without an #include
+ *   it ends with the comment, or with the include guard, which belongs to it.
  * - What defines nothing (a comment that stands alone, such as a headline; an #error)
  *   belongs to the piece that follows, or at the end of the file, as the last #endif of a
  *   header does, to the piece before.

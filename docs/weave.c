@@ -4,15 +4,18 @@
  *
  *     <!-- weave: gpt.c remember self_attention -->
  *
- * names a file (beside the text, or from the root of the repository) and pieces of it; see
- * pieces.h for what a piece is. The block is written from the file. It is made when there
- * is none, and nobody needs to edit it.
+ * names a file, beside the text or from the root of the repository, and pieces of it; what
+ * a piece is, pieces.h says. The block is written from the file, and made when there is
+ * none. The pieces stand in the order of their names, an empty line between them; one that
+ * is called by two of its names stands there once.
  *
- * - Each piece of a chapter's files is shown in the chapter's README.md exactly once.
- * - A block of C without such a comment is a quotation: its lines follow one another, but
- * for indentation, in a file of the chapter or of src/; what docs/ quotes, anywhere.
- * - Once docs/library.md exists, it and chapter 00 show all of scalar.h, tensor.h and
+ * Every piece of a chapter's files is shown in the chapter's README.md, by one comment
+ * only. Once docs/library.md exists, it and chapter 00 show all of scalar.h, tensor.h and
  * ops.h.
+ *
+ * A block of C without such a comment is a quotation: its lines stand in a file, one behind
+ * the other, perhaps indented otherwise. A chapter quotes its own files and src/; docs/
+ * quotes any. Blocks of other languages are left alone.
  *
  * All that is wrong is listed, and then the status is 1. */
 #include "book.h"
@@ -71,21 +74,25 @@ static bool fence_at(const Lines *lines, int i, Fence *fence)
     return fence->length >= 3 && !closed_at_once;
 }
 
+static bool is_c(const Fence *fence)
+{
+    return *fence->language == 'c' && strchr(" \t\r\n", fence->language[1]);
+}
+
 /* The line that closes the fence on line i; 0, with a complaint, if there is none. */
 static int fence_end(Weaver *w, int i, const Fence *opened)
 {
     Fence fence;
     for (int end = i + 1; end <= w->text.count; end++)
         if (fence_at(&w->text, end, &fence) && fence.mark == opened->mark &&
-            fence.length >= opened->length && strchr("\r\n", *fence.language))
-            return end;
+            fence.length >= opened->length) {
+            if (strchr("\r\n", *fence.language))
+                return end;
+            if (is_c(opened)) /* the next block begins: do not take the prose for code */
+                break;
+        }
     complain(w->book, w->document, i, "the block that begins here is never closed");
     return 0;
-}
-
-static bool is_c(const Fence *fence)
-{
-    return *fence->language == 'c' && strchr(" \t\r\n", fence->language[1]);
 }
 
 static void copy_lines(const Lines *lines, int first, int last, FILE *out)
@@ -202,11 +209,12 @@ static char *collect_code(Weaver *w, int line, const Source *source, const char 
             complete = false;
             continue;
         }
+        if (!book_show(w->book, w->document, line, source, piece))
+            continue;
         if (ftell(out) > 0)
             fputc('\n', out);
         copy_lines(&source->lines, source->piece[piece].first, source->piece[piece].last,
                    out);
-        book_show(w->book, w->document, line, source, piece);
     }
     close_memory(out);
     if (complete)
@@ -222,9 +230,8 @@ static char *make_block(Weaver *w, int line, const char *words)
     char file[256];
     const char *names = take_word(words, file, sizeof file);
     if (!*names) {
-        complain(
-            w->book, w->document, line,
-            "name a file and pieces of it, as in <!-- weave: gpt.c self_attention -->");
+        complain(w->book, w->document, line,
+                 "name a file and its pieces, as in <!-- weave: gpt.c self_attention -->");
         return NULL;
     }
     const Source *source = book_source(w->book, w->document, line, file);
@@ -269,9 +276,8 @@ static int weave_block(Weaver *w, int i)
 
 /* ---- Documents ---- */
 
-/* Writes line i, woven, and what belongs to it. Returns the number of the line that
- * follows.
- */
+/* Writes line i, woven, and the block that it begins. Returns the number of the line that
+ * follows. */
 static int weave_line(Weaver *w, int i)
 {
     Fence fence;
@@ -331,21 +337,16 @@ static const char usage[] =
     "usage: weave [--check] [FOLDER]\n"
     "       weave --pieces FILE\n"
     "\n"
-    "Writes the code that comments such as <!-- weave: gpt.c self_attention --> ask for "
-    "into\n"
-    "chapters/*/README.md and docs/*.md of the repository in FOLDER (here, unless given).\n"
+    "Writes the code that comments like <!-- weave: gpt.c self_attention --> ask for into\n"
+    "chapters/*/README.md and docs/*.md, below the FOLDER or below this one.\n"
     "\n"
-    "  --check        changes nothing, and fails if anything would have to be changed\n"
-    "  --pieces FILE  lists the pieces of a C file: their lines, and the names that find "
-    "them\n"
+    "  --check        changes nothing, and fails if anything has to be changed\n"
+    "  --pieces FILE  lists the pieces of a C file: lines, and the names that find them\n"
     "\n"
-    "A piece is what stands between empty lines that are outside of braces, parentheses,\n"
-    "comments and #if ... #endif: a definition with its comment, or a run of "
-    "declarations.\n"
-    "What defines nothing belongs to the next piece. (top) ends with the last #include. "
-    "Where\n"
-    "a name is both declared and defined, `name` means the definition, `name;` the "
-    "other.\n";
+    "An empty line ends a piece, unless it is inside of braces, parentheses, a comment or\n"
+    "#if ... #endif. What defines nothing belongs to the piece that follows. All until\n"
+    "the last #include is (top). A name that is both declared and defined in a file means\n"
+    "the definition; with a semicolon behind it, name; means the declaration.\n";
 
 static int list_pieces(const char *path)
 {

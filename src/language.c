@@ -46,7 +46,7 @@ typedef struct {
 enum { GROUPS = 4 };
 
 typedef struct {
-    Option training[12], sampling[5], files[8];
+    Option training[13], sampling[5], files[8];
     OptionGroup groups[GROUPS];
 } Table;
 
@@ -60,6 +60,7 @@ static void fill_table(Table *t, Session *s)
         option_real("min-lr", &set->min_learning_rate, 0, 10, "learning rate in the end"),
         option_long("warmup", &set->warmup, 0, 1000000000,
                     "steps until it is at its highest"),
+        option_choice("optimizer", &set->optimizer, "adamw|muon", "see src/optim.h"),
         option_real("weight-decay", &set->weight_decay, 0, 10,
                     "pull of matrices towards 0"),
         option_real("beta1", &set->beta1, 0, 0.999999, "memory of AdamW for gradients"),

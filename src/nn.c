@@ -157,7 +157,7 @@ static Tensor *add(Scope scope, const char *name, bool learns, int rank, const i
     char *kept = allocate((size_t)length + 1, 1);
     memcpy(kept, full, (size_t)length + 1);
     Tensor *x = t_lasting(learns, rank, shape);
-    params->item[params->count++] = (Param){kept, NULL, x};
+    params->item[params->count++] = (Param){.name = kept, .tensor = x};
     return x;
 }
 
@@ -195,6 +195,14 @@ Tensor *state_of(Scope scope, const char *name, int rank, const int *shape)
     return add(scope, name, false, rank, shape);
 }
 
+/* A weight of a linear layer, in the order in which it is to be stored. */
+static Tensor *linear_weight(Scope scope, int rows, int columns, Init init)
+{
+    Tensor *weight = param(scope, "weight", rows, columns, init);
+    scope.params->item[scope.params->count - 1].between_layers = true;
+    return weight;
+}
+
 Linear linear_new(Scope scope, int in, int out, Init weight)
 {
     Linear l = linear_new_unbiased(scope, in, out, weight);
@@ -205,14 +213,14 @@ Linear linear_new(Scope scope, int in, int out, Init weight)
 Linear linear_new_by_input(Scope scope, int in, int out, Init weight)
 {
     Linear l;
-    l.weight = param(scope, "weight", in, out, weight);
+    l.weight = linear_weight(scope, in, out, weight);
     l.bias = param(scope, "bias", out, constant(0));
     return l;
 }
 
 Linear linear_new_unbiased(Scope scope, int in, int out, Init weight)
 {
-    return (Linear){t_transpose(param(scope, "weight", out, in, weight)), NULL};
+    return (Linear){t_transpose(linear_weight(scope, out, in, weight)), NULL};
 }
 
 Tensor *linear(const Linear *l, Tensor *x)

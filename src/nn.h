@@ -17,6 +17,7 @@ typedef struct {
     char *name;      /* "h.0.attn.c_attn.weight" */
     char *file_name; /* as the file had it that it was loaded from; NULL: the same */
     Tensor *tensor;
+    bool between_layers; /* a matrix of a linear layer; see optim.h */
 } Param;
 
 typedef struct {

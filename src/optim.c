@@ -1,33 +1,54 @@
-/* optim.c - from gradients to better parameters: AdamW, clipping, schedules. */
+/* optim.c - from gradients to better parameters: AdamW, Muon, clipping, schedules. */
 #include "optim.h"
 #include "kernels.h"
+#include "ops.h"
 #include "parallel.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-AdamW *adamw_new(Params *params, double beta1, double beta2, double weight_decay)
+static const float MOMENTUM = 0.95f; /* of Muon */
+
+static Tensor *moment(Optimizer *o, char kind, const Param *p)
 {
-    AdamW *adam = allocate(1, sizeof *adam);
-    *adam = (AdamW){params, params_new(0), 0, beta1, beta2, 1e-8, weight_decay};
-    for (int i = 0; i < params->count; i++) {
-        const Param *p = &params->item[i];
-        for (const char *kind = "mv"; *kind; kind++) {
-            char name[208];
-            snprintf(name, sizeof name, "%c.%s", *kind, p->name);
-            state_of(scope(adam->moments), name, p->tensor->rank, p->tensor->shape);
-        }
-    }
-    return adam;
+    char name[208];
+    snprintf(name, sizeof name, "%c.%s", kind, p->name);
+    return state_of(scope(o->moments), name, p->tensor->rank, p->tensor->shape);
 }
 
-void adamw_free(AdamW *adam)
+Optimizer *optimizer_new(OptimizerKind kind, Params *params, double beta1, double beta2,
+                         double weight_decay)
 {
-    if (!adam)
+    Optimizer *o = allocate(1, sizeof *o);
+    size_t n = (size_t)params->count;
+    *o = (Optimizer){.kind = kind,
+                     .params = params,
+                     .moments = params_new(0),
+                     .m = allocate(n, sizeof *o->m),
+                     .v = allocate(n, sizeof *o->v),
+                     .beta1 = beta1,
+                     .beta2 = beta2,
+                     .epsilon = 1e-8,
+                     .weight_decay = weight_decay,
+                     .tape = tape_new(TAPE_INFERENCE, 0)};
+    for (int i = 0; i < params->count; i++) {
+        const Param *p = &params->item[i];
+        o->m[i] = moment(o, 'm', p);
+        o->v[i] = kind == OPTIMIZER_MUON && p->between_layers ? NULL : moment(o, 'v', p);
+    }
+    return o;
+}
+
+void optimizer_free(Optimizer *o)
+{
+    if (!o)
         return;
-    params_free(adam->moments);
-    free(adam);
+    params_free(o->moments);
+    tape_free(o->tape);
+    free(o->m);
+    free(o->v);
+    free(o);
 }
 
 /* One parameter in the making of a step. */
@@ -36,13 +57,16 @@ typedef struct {
     float beta1, beta2, factor;
     float rest1, rest2; /* 1 - beta; as floats, 1 - 0.999 would be off by 2e-5 */
     float keep;         /* what weight decay leaves of the parameter */
-    float size;         /* the learning rate, with the correction of the first moment */
+    float size;         /* the learning rate, corrected */
     float root;         /* the correction of the second moment */
     float epsilon;
+    float *direction; /* of Muon */
 } Update;
 
+/* ---- AdamW ---- */
+
 /* m and v begin at 0 and are therefore too small at first, by 1 - beta^steps. */
-static void update_range(long from, long to, void *context)
+static void adamw_range(long from, long to, void *context)
 {
     const Update u = *(const Update *)context;
     for (long i = from; i < to; i++) {
@@ -54,28 +78,82 @@ static void update_range(long from, long to, void *context)
     }
 }
 
-void adamw_step(AdamW *adam, double learning_rate, double factor)
+/* ---- Muon ---- */
+
+/* Newton and Schulz: x becomes a x + b (x x') x + c (x x')^2 x, which leaves the singular
+ * vectors as they are and moves the singular values towards 1. The numbers are Jordan's,
+ * chosen to be quick rather than exact. */
+Tensor *orthogonalised(Tensor *x)
 {
-    adam->steps++;
-    double first = 1 - pow(adam->beta1, adam->steps),
-           second = 1 - pow(adam->beta2, adam->steps);
-    for (int i = 0; i < adam->params->count; i++) {
-        Tensor *x = adam->params->item[i].tensor;
-        double decay = x->rank >= 2 ? learning_rate * adam->weight_decay : 0;
+    bool tall = x->shape[0] > x->shape[1];
+    Tensor *square = t_sum_all(t_mul(x, x));
+    x = t_scale(tall ? t_transpose(x) : x, 1 / (sqrtf(t_item(square)) + 1e-7f));
+    for (int i = 0; i < 5; i++) {
+        Tensor *a = t_matmul(x, t_transpose(x));
+        Tensor *b = t_add(t_scale(a, -4.7750f), t_scale(t_matmul(a, a), 2.0315f));
+        x = t_add(t_scale(x, 3.4445f), t_matmul(b, x));
+    }
+    return tall ? t_transpose(x) : x;
+}
+
+/* The momentum, and where it will be after one more step with this gradient (Nesterov). */
+static void momentum_range(long from, long to, void *context)
+{
+    const Update u = *(const Update *)context;
+    for (long i = from; i < to; i++) {
+        float g = u.g[i] * u.factor;
+        u.m[i] = MOMENTUM * u.m[i] + g;
+        u.direction[i] = MOMENTUM * u.m[i] + g;
+        u.g[i] = 0;
+    }
+}
+
+static void move_range(long from, long to, void *context)
+{
+    const Update u = *(const Update *)context;
+    for (long i = from; i < to; i++)
+        u.p[i] = u.keep * u.p[i] - u.size * u.direction[i];
+}
+
+/* Entries of an orthogonal matrix are about 1 / sqrt(longer side); 0.2 times that side's
+ * root makes them as large as those of an AdamW step, so that one learning rate serves both
+ * (Liu and others 2025, section 2.2). */
+static void muon_step(Optimizer *o, const Tensor *x, Update u, double learning_rate)
+{
+    int longer = x->shape[0] > x->shape[1] ? x->shape[0] : x->shape[1];
+    tape_reset(o->tape, 0);
+    Tensor *direction = t_empty(o->tape, x->shape[0], x->shape[1]);
+    u.direction = direction->data;
+    u.size = (float)(0.2 * sqrt(longer) * learning_rate);
+    parallel_for(t_size(x), 4096, momentum_range, &u);
+    u.direction = t_contiguous(orthogonalised(direction))->data;
+    parallel_for(t_size(x), 4096, move_range, &u);
+}
+
+void optimizer_step(Optimizer *o, double learning_rate, double factor)
+{
+    o->steps++;
+    double first = 1 - pow(o->beta1, o->steps), second = 1 - pow(o->beta2, o->steps);
+    for (int i = 0; i < o->params->count; i++) {
+        Tensor *x = o->params->item[i].tensor;
+        double decay = x->rank >= 2 ? learning_rate * o->weight_decay : 0;
         Update u = {.p = x->data,
                     .g = x->storage->grad,
-                    .m = adam->moments->item[2 * i].tensor->data,
-                    .v = adam->moments->item[2 * i + 1].tensor->data,
-                    .beta1 = (float)adam->beta1,
-                    .beta2 = (float)adam->beta2,
+                    .m = o->m[i]->data,
+                    .v = o->v[i] ? o->v[i]->data : NULL,
+                    .beta1 = (float)o->beta1,
+                    .beta2 = (float)o->beta2,
                     .factor = (float)factor,
-                    .rest1 = (float)(1 - adam->beta1),
-                    .rest2 = (float)(1 - adam->beta2),
+                    .rest1 = (float)(1 - o->beta1),
+                    .rest2 = (float)(1 - o->beta2),
                     .keep = (float)(1 - decay),
                     .size = (float)(learning_rate / first),
                     .root = (float)(1 / sqrt(second)),
-                    .epsilon = (float)adam->epsilon};
-        parallel_for(t_size(x), 4096, update_range, &u);
+                    .epsilon = (float)o->epsilon};
+        if (u.v)
+            parallel_for(t_size(x), 4096, adamw_range, &u);
+        else
+            muon_step(o, x, u, learning_rate);
         x->storage->writes++;
     }
 }

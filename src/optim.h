@@ -1,24 +1,38 @@
-/* optim.h - from gradients to better parameters: AdamW, clipping, schedules. */
+/* optim.h - from gradients to better parameters: AdamW, Muon, clipping, schedules. */
 #ifndef LINEAGE_OPTIM_H
 #define LINEAGE_OPTIM_H
 
 #include "nn.h"
 
-/* AdamW (Loshchilov and Hutter 2019, algorithm 2). Weight decay applies to matrices,
- * embeddings included, and not to vectors, which are biases and the gains of norms. */
+/* Two rules. AdamW (Loshchilov and Hutter 2019, algorithm 2) moves every parameter at a
+ * pace of its own. Muon (Jordan and others 2024) moves the matrices between layers, which
+ * are those of `linear`, by an orthogonal matrix instead: a step that is equally long in
+ * every direction the gradient has, not only in the few in which it is large. Everything
+ * else is AdamW's also then. Weight decay applies to matrices, embeddings included, and not
+ * to vectors, which are biases and the gains of norms. */
+typedef enum { OPTIMIZER_ADAMW, OPTIMIZER_MUON } OptimizerKind;
+
 typedef struct {
+    OptimizerKind kind;
     Params *params;
     Params *moments; /* "m.<name>" and "v.<name>", for the checkpoint */
+    Tensor **m, **v; /* of each parameter; v is NULL where Muon rules */
     long steps;      /* taken so far; the bias correction depends on it */
     double beta1, beta2, epsilon, weight_decay;
-} AdamW;
+    Tape *tape; /* for Muon's matrix products */
+} Optimizer;
 
-AdamW *adamw_new(Params *params, double beta1, double beta2, double weight_decay);
-void adamw_free(AdamW *adam);
+Optimizer *optimizer_new(OptimizerKind kind, Params *params, double beta1, double beta2,
+                         double weight_decay);
+void optimizer_free(Optimizer *optimizer);
 
 /* One step with every gradient multiplied by `factor` first; then the gradients are zero
- * again. Clipping, update and clearing are one pass through memory. */
-void adamw_step(AdamW *adam, double learning_rate, double factor);
+ * again. For AdamW clipping, update and clearing are one pass through memory. */
+void optimizer_step(Optimizer *optimizer, double learning_rate, double factor);
+
+/* The orthogonal matrix nearest to x (M, N), roughly: its singular values come to lie
+ * between 0.7 and 1.2. On an inference tape. */
+Tensor *orthogonalised(Tensor *x);
 
 /* The length of all gradients taken as one vector. */
 double gradient_norm(const Params *params);

@@ -26,7 +26,7 @@ typedef struct {
     const Learner *learner;
     const TrainerSettings *set;
     Tape *tape;
-    AdamW *adam;
+    Optimizer *adam;
 
     long step; /* taken so far */
     double seconds;
@@ -373,7 +373,7 @@ static bool take_step(Run *run, Error *error)
                     "checkpoint is in %s; try a lower --lr",
                     run->step + 1, name ? name : "the parameters, together,", set->out);
     }
-    adamw_step(run->adam, run->learning_rate, clip_factor(run->norm, set->clip));
+    optimizer_step(run->adam, run->learning_rate, clip_factor(run->norm, set->clip));
     run->step++;
     run->loss_sum += loss;
     run->loss_count++;
@@ -441,8 +441,8 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
 {
     Run run = {.learner = learner, .set = settings, .best = INFINITY};
     run.tape = tape_new(TAPE_TRAINING, settings->seed);
-    run.adam = adamw_new(learner->params, settings->beta1, settings->beta2,
-                         settings->weight_decay);
+    run.adam = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
+                             settings->beta1, settings->beta2, settings->weight_decay);
 
     struct sigaction before,
         catch = {.sa_handler = on_interrupt,
@@ -459,7 +459,7 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
         say_end(&run);
     if (run.log && fclose(run.log) != 0 && done)
         done = fail(error, "cannot write %s: %s", run.log_path, strerror(errno));
-    adamw_free(run.adam);
+    optimizer_free(run.adam);
     tape_free(run.tape);
     free(run.row);
     return !done                        ? TRAINER_FAILED

@@ -37,6 +37,7 @@ typedef struct {
 
 typedef struct {
     const char *out; /* the folder */
+    int optimizer;   /* an OptimizerKind */
     const char *title;
     bool resume;
     long steps, eval_every, warmup;

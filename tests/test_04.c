@@ -419,7 +419,7 @@ START_TEST(after_the_first_round_nothing_is_allocated)
     GptConfig config = odd;
     config.dropout = 0.1;
     Gpt *gpt = gpt_new(config, 1);
-    AdamW *adam = adamw_new(gpt->params, 0.9, 0.99, 0.1);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, gpt->params, 0.9, 0.99, 0.1);
     Tape *training = tape_new(TAPE_TRAINING, 1), *inference = tape_new(TAPE_INFERENCE, 1);
     GptMemory *memory = gpt_memory_new(gpt, 1);
     Predictor predictor = {gpt, SYMBOLS, config.context, predict, memory};
@@ -429,7 +429,7 @@ START_TEST(after_the_first_round_nothing_is_allocated)
     parallel_threads(2);
     for (int round = 0; round < 4; round++) {
         loss_of(gpt, training, round, true);
-        adamw_step(adam, 1e-3, clip_factor(gradient_norm(gpt->params), 1));
+        optimizer_step(adam, 1e-3, clip_factor(gradient_norm(gpt->params), 1));
         loss_of(gpt, inference, round, false);
         generator_restart(generator, 1);
         generator_read(generator, &first, 1);
@@ -445,7 +445,7 @@ START_TEST(after_the_first_round_nothing_is_allocated)
     gpt_memory_free(memory);
     tape_free(training);
     tape_free(inference);
-    adamw_free(adam);
+    optimizer_free(adam);
     gpt_free(gpt);
 }
 END_TEST

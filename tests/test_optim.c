@@ -60,7 +60,7 @@ static void assert_follows_the_paper(double beta1, double beta2, double decay,
 {
     enum { STEPS = 20, MOST = 30, ALPHA = 50 };
     Params *params = made_params();
-    AdamW *adam = adamw_new(params, beta1, beta2, decay);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, beta1, beta2, decay);
     Element element[4][MOST] = {0};
     for (int k = 0; k < 4; k++)
         for (long i = 0; i < t_size(params->item[k].tensor); i++)
@@ -74,7 +74,7 @@ static void assert_follows_the_paper(double beta1, double beta2, double decay,
                 paper_step(&element[k][i], factor * t_grad(x)[i], t, alpha, beta1, beta2,
                            x->rank >= 2 ? decay : 0);
         }
-        adamw_step(adam, alpha, factor);
+        optimizer_step(adam, alpha, factor);
         for (int k = 0; k < 4; k++) {
             const Tensor *x = params->item[k].tensor;
             for (long i = 0; i < t_size(x); i++)
@@ -83,7 +83,7 @@ static void assert_follows_the_paper(double beta1, double beta2, double decay,
         }
     }
     ck_assert_int_eq(adam->steps, STEPS);
-    adamw_free(adam);
+    optimizer_free(adam);
     params_free(params);
 }
 
@@ -99,14 +99,14 @@ START_TEST(matrices_decay_and_vectors_do_not)
 {
     assert_follows_the_paper(0.9, 0.99, 0.3, 1);
     Params *params = made_params(), *before = made_params();
-    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.25);
-    adamw_step(adam, 0.5, 1); /* all gradients are zero: what moves, decays */
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.99, 0.25);
+    optimizer_step(adam, 0.5, 1); /* all gradients are zero: what moves, decays */
     for (int k = 0; k < 4; k++) {
         const Tensor *x = params->item[k].tensor, *old = before->item[k].tensor;
         for (long i = 0; i < t_size(x); i++)
             ck_assert_float_eq(x->data[i], old->data[i] * (k == 0 ? 1 : 0.875f));
     }
-    adamw_free(adam);
+    optimizer_free(adam);
     params_free(params);
     params_free(before);
 }
@@ -122,15 +122,15 @@ END_TEST
 START_TEST(second_moments_keep_their_precision)
 {
     Params *params = made_params();
-    AdamW *adam = adamw_new(params, 0.9, 0.9999, 0);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.9999, 0);
     draw_gradients(params, 3);
     float g = t_grad(params->item[1].tensor)[2];
-    adamw_step(adam, 0.1, 1);
+    optimizer_step(adam, 0.1, 1);
     double m = params_find(adam->moments, "m.matrix")->data[2],
            v = params_find(adam->moments, "v.matrix")->data[2];
     ck_assert_double_le(fabs(m / (0.1 * g) - 1), 1e-6);
     ck_assert_double_le(fabs(v / (1e-4 * g * g) - 1), 1e-6);
-    adamw_free(adam);
+    optimizer_free(adam);
     params_free(params);
 }
 END_TEST
@@ -138,15 +138,15 @@ END_TEST
 START_TEST(a_step_clears_the_gradients_and_counts_as_a_write)
 {
     Params *params = made_params();
-    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.99, 0.1);
     draw_gradients(params, 1);
     int writes = params->item[2].tensor->storage->writes;
-    adamw_step(adam, 0.01, 1);
+    optimizer_step(adam, 0.01, 1);
     ck_assert_int_gt(params->item[2].tensor->storage->writes, writes);
     for (int k = 0; k < 4; k++)
         for (long i = 0; i < t_size(params->item[k].tensor); i++)
             ck_assert_float_eq(t_grad(params->item[k].tensor)[i], 0);
-    adamw_free(adam);
+    optimizer_free(adam);
     params_free(params);
 }
 END_TEST
@@ -154,13 +154,13 @@ END_TEST
 START_TEST(moments_are_named_after_their_parameters)
 {
     Params *params = made_params();
-    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.99, 0.1);
     ck_assert_int_eq(adam->moments->count, 8);
     ck_assert_str_eq(adam->moments->item[2].name, "m.matrix");
     ck_assert_str_eq(adam->moments->item[3].name, "v.matrix");
     ck_assert_str_eq(t_text(params_find(adam->moments, "v.cube")), "(2, 3, 5)");
-    adamw_free(adam);
-    adamw_free(NULL);
+    optimizer_free(adam);
+    optimizer_free(NULL);
     params_free(params);
 }
 END_TEST
@@ -206,7 +206,7 @@ START_TEST(ten_steps_are_those_of_pytorch)
     Params *params = params_new(0);
     Tensor *x[] = {param(scope(params), name[0], 3, 4, constant(0)),
                    param(scope(params), name[1], 5, constant(0))};
-    AdamW *adam = adamw_new(params, 0.9, 0.999, 0.1);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.999, 0.1);
     float grad[2][120], norm[10], rate[10];
     fill(norm, safetensors_find(file, "norm"));
     fill(rate, safetensors_find(file, "rate"));
@@ -223,7 +223,7 @@ START_TEST(ten_steps_are_those_of_pytorch)
                lr = cosine_schedule(step, 10, 3, 0.05, 0.005);
         assert_close(length, norm[step], 1e-6 * norm[step], "norm", step);
         assert_close(lr, rate[step], 1e-7 * rate[step], "rate", step);
-        adamw_step(adam, lr, clip_factor(length, 0.5));
+        optimizer_step(adam, lr, clip_factor(length, 0.5));
         for (int k = 0; step == 0 && k < 2; k++)
             assert_tensor(x[k], file, "first", name[k]);
     }
@@ -232,7 +232,7 @@ START_TEST(ten_steps_are_those_of_pytorch)
         assert_tensor(adam->moments->item[2 * k].tensor, file, "m", name[k]);
         assert_tensor(adam->moments->item[2 * k + 1].tensor, file, "v", name[k]);
     }
-    adamw_free(adam);
+    optimizer_free(adam);
     params_free(params);
     safetensors_close(file);
 }
@@ -246,14 +246,14 @@ static Params *after_steps(int threads, double *norm)
     parallel_threads(threads);
     Params *params = params_new(9);
     Tensor *x = param(scope(params), "x", 1000, 37, normal(1));
-    AdamW *adam = adamw_new(params, 0.9, 0.99, 0.1);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, params, 0.9, 0.99, 0.1);
     for (int step = 0; step < 3; step++) {
         for (long i = 0; i < t_size(x); i++)
             t_grad(x)[i] = x->data[i] * (float)(i % 13) - 0.5f;
         *norm = gradient_norm(params);
-        adamw_step(adam, 0.01, clip_factor(*norm, 1));
+        optimizer_step(adam, 0.01, clip_factor(*norm, 1));
     }
-    adamw_free(adam);
+    optimizer_free(adam);
     return params;
 }
 

@@ -793,12 +793,12 @@ static void write_state(const char *numbers)
 {
     Error error = {""};
     Line *l = line_new();
-    AdamW *adam = adamw_new(l->params, 0.9, 0.99, 0);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, l->params, 0.9, 0.99, 0);
     Params *lists[] = {l->params, adam->moments, l->carried};
     SafeMetadata run[] = {{"identity", "a line, seed 3"}, {"run", numbers}};
     ck_assert(checkpoint_save(in_run(A, "state.safetensors"), lists, 3, run,
                               numbers ? 2 : 1, &error));
-    adamw_free(adam);
+    optimizer_free(adam);
     line_free(l);
 }
 

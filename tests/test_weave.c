@@ -108,10 +108,10 @@ static const char *with(const char *text, const char *part, const char *other)
     static int next;
     const char *at = strstr(text, part);
     ck_assert_msg(at != NULL, "\"%s\" is not in the text", part);
-    char *result = results[next++ % 4];
-    snprintf(result, sizeof results[0], "%.*s%s%s", (int)(at - text), text, other,
+    char whole[sizeof results[0]];
+    snprintf(whole, sizeof whole, "%.*s%s%s", (int)(at - text), text, other,
              at + strlen(part));
-    return result;
+    return strcpy(results[next++ % 4], whole);
 }
 
 /* ---- Pieces ---- */
@@ -153,6 +153,9 @@ START_TEST(definitions_of_every_kind_have_names)
         "\n"
         "static int (*hook)(int), table[3][4];\n"
         "\n"
+        "void (*bare)(void);\n"
+        "struct __attribute__((packed)) Packed { char c; };\n"
+        "\n"
         "#define TWICE(x) \\\n    ((x) + (x))\n"
         "\n"
         "__attribute__((noinline)) static struct Tagged *make(int (*f)(void))\n"
@@ -179,12 +182,13 @@ START_TEST(definitions_of_every_kind_have_names)
                                       "   19    19  ignored also\n"
                                       "   21    23  pool\n"
                                       "   25    25  hook table\n"
-                                      "   27    28  TWICE\n"
-                                      "   30    33  make\n"
-                                      "   35    36  product quotient\n"
-                                      "   38    38  TILE\n"
-                                      "   40    43  it_works\n"
-                                      "   45    47  stop a b Later\n");
+                                      "   27    28  bare Packed\n"
+                                      "   30    31  TWICE\n"
+                                      "   33    36  make\n"
+                                      "   38    39  product quotient\n"
+                                      "   41    41  TILE\n"
+                                      "   43    46  it_works\n"
+                                      "   48    50  stop a b Later\n");
 }
 END_TEST
 
@@ -252,8 +256,9 @@ END_TEST
 
 START_TEST(a_name_means_the_definition_and_with_a_semicolon_the_declaration)
 {
-    put("code.c", "int f(void);\n\nstruct S;\nint g(void);\n\nstruct S { int x; };\n\n"
-                  "int f(void)\n{\n    return 1;\n}\n");
+    put("code.c",
+        "int f(void);\n\nstruct S;\nint g(void);\n\nstruct S;\nstruct S { int x; };\n\n"
+        "int f(void)\n{\n    return 1;\n}\n");
     Source source;
     Error error;
     ck_assert_msg(source_read(&source, scratch("code.c"), &error), "%s", error.text);
@@ -428,7 +433,7 @@ START_TEST(a_comment_that_means_nothing_is_refused)
     check_says("a.c forget", "b.c forget",
                "README.md:29: there is no file b.c, neither in chapters/01-a/ nor from the "
                "root\n");
-    check_says("a.c (top)", "a.c", "README.md:23: name a file and pieces of it");
+    check_says("a.c (top)", "a.c", "README.md:23: name a file and its pieces");
     check_says("attend -->\n```c\nvoid", "attend --> x\n```c\nvoid",
                "README.md:29: a weave comment fills its line");
     check_says("<!-- weave: a.c (", " <!-- weave: a.c (",
@@ -452,10 +457,22 @@ START_TEST(what_is_shown_nowhere_or_twice_is_refused)
         "forget attend", "attend",
         "chapters/01-a/a.c:14: forget is shown nowhere in README.md: add <!-- weave: "
         "a.c forget --> and a ```c block\n");
-    check_says("a.c forget attend", "a.c forget attend forget",
-               "README.md:29: a.c forget was shown on line 29 already: show it once\n");
-    check_says("a.h (top) Attention attend", "a.h (top) Attention forget attend",
-               "README.md:3: a.h attend was shown on line 3 already: show it once\n");
+    check_says("a.c (top)", "a.c (top) forget",
+               "README.md:29: a.c forget was shown on line 23 already: show it once\n");
+    check_says("Then\n", "<!-- weave: a.h forget -->\n",
+               "README.md:21: a.h attend was shown on line 3 already: show it once\n");
+}
+END_TEST
+
+START_TEST(a_comment_may_name_a_piece_by_several_names)
+{
+    put_repository(readme);
+    ck_assert_int_eq(weave(""), 0);
+    const char *once = get(chapter);
+    const char *names = "a.h (top) Attention forget attend";
+    put(chapter, with(once, "a.h (top) Attention attend", names));
+    ck_assert_int_eq(weave(""), 0);
+    ck_assert_str_eq(get(chapter), with(once, "a.h (top) Attention attend", names));
 }
 END_TEST
 
@@ -469,11 +486,11 @@ END_TEST
 
 START_TEST(good_blocks_are_woven_beside_bad_ones)
 {
-    put_repository(with(readme, "forget attend", "forgt"));
+    put_repository(with(readme, "forget attend", "attend forgt"));
     ck_assert_int_eq(weave(""), 1);
     assert_contains(output, "there is no forgt");
     assert_contains(get(chapter), "#include \"a.h\"\n```\n");
-    assert_contains(get(chapter), "<!-- weave: a.c forgt -->\n```c\n```\n");
+    assert_contains(get(chapter), "<!-- weave: a.c attend forgt -->\n```c\n```\n");
 }
 END_TEST
 
@@ -488,12 +505,23 @@ START_TEST(a_block_that_never_ends_is_left_alone)
 }
 END_TEST
 
+START_TEST(prose_between_two_blocks_is_not_taken_for_code)
+{
+    put_repository(with(readme, "before\n```\n", "before\n"));
+    ck_assert_int_eq(weave(""), 1);
+    assert_contains(output, "README.md:8: the block that begins here is never closed\n");
+    assert_contains(get(chapter),
+                    "before\n\n<!-- weave: a.c forget attend -->\n```c\n```\n");
+}
+END_TEST
+
 START_TEST(a_program_without_a_text_is_refused)
 {
     put_repository(readme);
     put("chapters/02-b/a.c", attention_c);
     put("chapters/02-b/b.c", attention_c);
     put("chapters/03-c/README.md", "# Words only\n");
+    put("src/ops.c", "int elsewhere;\n");
     ck_assert_int_eq(weave(""), 1);
     const char *sentence =
         "chapters/02-b/README.md:1: the chapter has a program and no text: "
@@ -501,6 +529,7 @@ START_TEST(a_program_without_a_text_is_refused)
     assert_contains(output, sentence);
     ck_assert_ptr_null(strstr(strstr(output, sentence) + 1, sentence));
     ck_assert_ptr_null(strstr(output, "03-c/README"));
+    ck_assert_ptr_null(strstr(output, "src/README"));
 }
 END_TEST
 
@@ -568,6 +597,16 @@ START_TEST(a_definition_of_the_library_can_be_shown_everywhere)
                      "```c\nTensor *t_add(Tensor *a, Tensor *b);\n```\n");
     put(chapter, with(get(chapter), "Then\n", tour));
     ck_assert_int_eq(weave(""), 0);
+}
+END_TEST
+
+START_TEST(docs_may_show_a_piece_of_a_chapter_again)
+{
+    put_repository(readme);
+    put("docs/more.md", "<!-- weave: chapters/01-a/a.c forget -->\n\nand\n\n"
+                        "<!-- weave: chapters/01-a/a.c forget -->\n");
+    ck_assert_int_eq(weave(""), 0);
+    assert_contains(get("docs/more.md"), "```\n\nand\n");
 }
 END_TEST
 
@@ -661,9 +700,11 @@ SUITE("weave", 10, definitions_of_every_kind_have_names,
       a_block_edited_by_hand_is_stale, code_that_holds_a_fence_gets_a_longer_one,
       a_text_without_a_last_newline_is_woven, a_comment_that_means_nothing_is_refused,
       a_name_in_several_pieces_is_refused, what_is_shown_nowhere_or_twice_is_refused,
-      all_that_is_wrong_is_listed, good_blocks_are_woven_beside_bad_ones,
-      a_block_that_never_ends_is_left_alone, a_program_without_a_text_is_refused,
+      a_comment_may_name_a_piece_by_several_names, all_that_is_wrong_is_listed,
+      good_blocks_are_woven_beside_bad_ones, a_block_that_never_ends_is_left_alone,
+      prose_between_two_blocks_is_not_taken_for_code, a_program_without_a_text_is_refused,
       a_quotation_stands_in_the_source, a_chapter_quotes_itself_and_the_library,
       other_blocks_are_left_alone, a_definition_of_the_library_can_be_shown_everywhere,
-      the_tour_of_the_library_is_complete, what_is_no_repository_is_refused,
-      every_line_of_the_source_belongs_to_one_piece, the_book_is_woven)
+      docs_may_show_a_piece_of_a_chapter_again, the_tour_of_the_library_is_complete,
+      what_is_no_repository_is_refused, every_line_of_the_source_belongs_to_one_piece,
+      the_book_is_woven)

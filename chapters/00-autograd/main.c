@@ -200,7 +200,7 @@ static bool read_corpus(const Settings *set, Corpus *corpus, Tokenizer **tokeniz
 static double learn_bigram(const Settings *set, Bigram *bigram, const Corpus *corpus)
 {
     Tape *tape = tape_new(TAPE_TRAINING, 1);
-    AdamW *adam = adamw_new(bigram->params, 0.9, 0.99, 0);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, bigram->params, 0.9, 0.99, 0);
     double loss = 0;
     for (int step = 0; step <= set->bigram_steps; step++) {
         tape_reset(tape, step);
@@ -209,9 +209,9 @@ static double learn_bigram(const Settings *set, Bigram *bigram, const Corpus *co
         if (step % (set->bigram_steps / 4 > 0 ? set->bigram_steps / 4 : 1) == 0)
             printf("   step %3d   loss %.4f\n", step, loss);
         backward(t);
-        adamw_step(adam, cosine_schedule(step, set->bigram_steps, 0, 0.5, 0.005), 1);
+        optimizer_step(adam, cosine_schedule(step, set->bigram_steps, 0, 0.5, 0.005), 1);
     }
-    adamw_free(adam);
+    optimizer_free(adam);
     tape_free(tape);
     return loss;
 }

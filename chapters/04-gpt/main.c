@@ -1,6 +1,7 @@
 /* main.c - the program around GPT: its options, and how weights from elsewhere are read. */
 #include "gpt.h"
 #include "language.h"
+#include "optim.h"
 #include "spec.h"
 #include "verify.h"
 
@@ -180,8 +181,9 @@ int main(int argc, char **argv)
         .memory_free = memory_free,
         .verify = verify,
         .batch = 12,
-        .training = {.steps = 2000,
-                     .eval_every = 250,
+        .training = {.optimizer = OPTIMIZER_MUON,
+                     .steps = 1000,
+                     .eval_every = 100,
                      .warmup = 100,
                      .learning_rate = 6e-3,
                      .min_learning_rate = 0,
