@@ -58,8 +58,6 @@ chapter-$(2): $(BUILD)/chapter-$(2)
 # A chapter's suite, test_04.c, is linked with the chapter except for its main.
 $(BUILD)/tests/$(2): $$(filter-out %/main.o,$$($(1)_OBJECTS)) | $(BUILD)/chapter-$(2)
 $(BUILD)/obj/tests/test_$(2).o: FLAGS += -Ichapters/$(1)
-# The suite counts what is allocated.
-$(BUILD)/tests/$(2): private LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 endef
 $(foreach chapter,$(CHAPTERS),\
   $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
@@ -74,6 +72,9 @@ weave-check: $(BUILD)/weave
 	@$(BUILD)/weave --check
 $(BUILD)/tests/weave: $(BUILD)/obj/docs/pieces.o | $(BUILD)/weave
 $(BUILD)/obj/tests/test_weave.o: FLAGS += -Idocs
+
+# This suite counts what is allocated.
+$(BUILD)/tests/04: private LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 
 # The tests. A suite is one file tests/test_NAME.c; what suites share is in tests/support/.
 SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))

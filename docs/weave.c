@@ -18,7 +18,7 @@
  * quotes any. Blocks of other languages are left alone.
  *
  * All that is wrong is listed, and then the status is 1. */
-#include "book.h"
+#include "showings.h"
 #include "files.h"
 
 #include <errno.h>

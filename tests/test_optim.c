@@ -357,6 +357,104 @@ START_TEST(the_schedule_has_no_corner_without_a_value)
 }
 END_TEST
 
+/* ---- Muon ---- */
+
+/* One turn of x <- a x + b (x x') x + c (x x')^2 x, in double precision; x (m, n), m <= n.
+ */
+static void newton_schulz(double *x, int m, int n)
+{
+    double square[m][m], twice[m][m], next[m][n];
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < m; j++) {
+            square[i][j] = 0;
+            for (int k = 0; k < n; k++)
+                square[i][j] += x[i * n + k] * x[j * n + k];
+        }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < m; j++) {
+            twice[i][j] = 0;
+            for (int k = 0; k < m; k++)
+                twice[i][j] += square[i][k] * square[k][j];
+        }
+    for (int i = 0; i < m; i++)
+        for (int k = 0; k < n; k++) {
+            next[i][k] = 3.4445 * x[i * n + k];
+            for (int j = 0; j < m; j++)
+                next[i][k] += (-4.7750 * square[i][j] + 2.0315 * twice[i][j]) *
+                              x[j * n + k];
+        }
+    memcpy(x, next, sizeof next);
+}
+
+static void assert_orthogonalised(int rows, int columns)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Tensor *x = t_empty(tape, rows, columns);
+    int m = rows < columns ? rows : columns, n = rows < columns ? columns : rows;
+    double want[m * n], sum = 0, size = 0;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            float value = 30 * random_normal(1, 2, (uint64_t)(i * columns + j));
+            x->data[i * columns + j] = value;
+            want[rows <= columns ? i * n + j : j * n + i] = (double)value;
+            sum += (double)value * (double)value;
+        }
+    for (int i = 0; i < m * n; i++)
+        want[i] /= sqrt(sum);
+    for (int turn = 0; turn < 5; turn++)
+        newton_schulz(want, m, n);
+    Tensor *got = orthogonalised(x);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            double value = (double)t_at(got, (int[]){i, j});
+            assert_close(value, want[rows <= columns ? i * n + j : j * n + i], 1e-5,
+                         "orthogonalised", i);
+            size += value * value;
+        }
+    ck_assert_double_gt(size, 0.49 * m); /* the sum of the squares of m singular values */
+    ck_assert_double_lt(size, 1.45 * m);
+    tape_free(tape);
+}
+
+START_TEST(muon_moves_singular_values_towards_one)
+{
+    assert_orthogonalised(5, 17);
+    assert_orthogonalised(17, 5);
+    assert_orthogonalised(7, 7);
+}
+END_TEST
+
+/* The same parameters and gradients under both rules: only the weight of the linear layer
+ * may fare differently, and its step is as long in every direction. */
+START_TEST(muon_rules_the_matrices_of_linear_layers_alone)
+{
+    Params *params[2];
+    Optimizer *rule[2];
+    for (int k = 0; k < 2; k++) {
+        params[k] = params_new(7);
+        linear_new(under(scope(params[k]), "layer"), 6, 4, normal(1));
+        param(scope(params[k]), "table", 6, 4, normal(1));
+        rule[k] = optimizer_new(k ? OPTIMIZER_MUON : OPTIMIZER_ADAMW, params[k], 0.9, 0.99,
+                                0.1);
+        draw_gradients(params[k], 1);
+        optimizer_step(rule[k], 0.01, 1);
+    }
+    for (int i = 0; i < params[0]->count; i++) {
+        const Tensor *a = params[0]->item[i].tensor, *b = params[1]->item[i].tensor;
+        size_t bytes = (size_t)t_size(a) * sizeof(float);
+        bool same = memcmp(a->data, b->data, bytes) == 0;
+        ck_assert_int_eq(same, strcmp(params[0]->item[i].name, "layer.weight") != 0);
+        ck_assert_int_eq(rule[1]->v[i] == NULL, !same);
+        for (long j = 0; j < t_size(b); j++)
+            ck_assert(b->storage->grad[j] == 0);
+    }
+    for (int k = 0; k < 2; k++) {
+        optimizer_free(rule[k]);
+        params_free(params[k]);
+    }
+}
+END_TEST
+
 SUITE("optim", 10, steps_are_those_of_the_paper, matrices_decay_and_vectors_do_not,
       gradients_are_multiplied_by_the_factor, second_moments_keep_their_precision,
       a_step_clears_the_gradients_and_counts_as_a_write,
@@ -365,4 +463,5 @@ SUITE("optim", 10, steps_are_those_of_the_paper, matrices_decay_and_vectors_do_n
       clipping_only_ever_shortens, a_clip_of_zero_lets_everything_pass,
       the_first_gradient_that_is_no_number_is_named,
       the_schedule_warms_up_and_falls_along_a_cosine,
-      the_schedule_has_no_corner_without_a_value)
+      the_schedule_has_no_corner_without_a_value, muon_moves_singular_values_towards_one,
+      muon_rules_the_matrices_of_linear_layers_alone)

@@ -1,7 +1,7 @@
-/* book.h - the book as a whole: its texts, its code, what has been shown of the code so
- * far, and what is wrong with it. */
-#ifndef LINEAGE_BOOK_H
-#define LINEAGE_BOOK_H
+/* showings.h - the book as a whole: its texts, its code, what has been shown of the code,
+ * and what is wrong with it. */
+#ifndef LINEAGE_SHOWINGS_H
+#define LINEAGE_SHOWINGS_H
 
 #include "pieces.h"
 #include <glob.h>

@@ -1,6 +1,6 @@
-/* book.c - the book as a whole. Its texts and its code are few: whatever is looked for is
- * looked for from the beginning. */
-#include "book.h"
+/* showings.c - the book as a whole. Its texts and its code are few: whatever is looked for
+ * is looked for from the beginning. */
+#include "showings.h"
 
 #include <stdarg.h>
 #include <stdio.h>
