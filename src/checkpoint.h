@@ -34,8 +34,8 @@ void checkpoint_close(Checkpoint *checkpoint);
 /* Size `dimension` of a tensor; 0 if there is no such tensor or dimension. */
 int checkpoint_size(const Checkpoint *checkpoint, const char *name, int dimension);
 
-/* How many layers: the first n for which a pattern like "h.%d.ln_1.weight" finds nothing.
- */
+/* How many layers: the first n for which a pattern like "h.%d.ln_1.weight" finds
+ * nothing. */
 int checkpoint_layers(const Checkpoint *checkpoint, const char *pattern);
 
 /* Settles an option of the model: by the command line if it was given there, else by the

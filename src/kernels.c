@@ -81,7 +81,8 @@ TILE(6, 2)
 #if defined __AVX512F__
 TILE(1, 3)
 TILE(2, 3)
-TILE(4, 3) TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
+TILE(4, 3)
+TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
 #endif
 
     static TileFunction *const tiles[TILE_VECTORS][4] = {

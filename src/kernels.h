@@ -13,10 +13,10 @@ typedef struct {
     long row, column;
 } Matrix;
 
-/* C = A B, or C += A B: (M, K) x (K, N) -> (M, N), any strides. Each element is summed in
- * the order of K whatever part of the matrix is asked for, as long as the part begins at a
- * multiple of kernel_row_grain and kernel_column_grain: that is how threads may divide it.
- */
+/* C = A B, or C += A B: (M, K) x (K, N) -> (M, N), any strides. Each element is summed
+ * in the order of K whatever part of the matrix is asked for, as long as the part begins
+ * at a multiple of kernel_row_grain and kernel_column_grain: that is how threads may
+ * divide it. */
 void kernel_matmul(long M, long N, long K, Matrix a, Matrix b, Matrix c, bool accumulate);
 extern const long kernel_row_grain, kernel_column_grain;
 

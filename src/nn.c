@@ -36,8 +36,8 @@ Tensor *params_find(const Params *params, const char *name)
     return NULL;
 }
 
-/* The first number in a name that stands alone between dots, and where it ends; -1 if none.
- */
+/* The first number in a name that stands alone between dots, and where it ends; -1 if
+ * none. */
 static long layer_number(const char *name, const char **end)
 {
     for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))

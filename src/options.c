@@ -246,8 +246,8 @@ static bool fail_unknown(const OptionGroup *groups, int count, const char *name,
     return fail(error, "unknown option --%.*s: see --help", shown, name);
 }
 
-/* Takes one option off the front of the words. Returns how many words it was, 0 on failure.
- */
+/* Takes one option off the front of the words. Returns how many words it was, 0 on
+ * failure. */
 static int take_option(const OptionGroup *groups, int count, int argc, char **argv,
                        Error *error)
 {

@@ -32,9 +32,9 @@ struct Scalar {
 Scalars *scalars_new(void);
 void scalars_free(Scalars *tape);
 
-/* Forgets all numbers but the first `count`, and keeps the memory for the next ones. What
- * learns is made first and stays; what is computed from it is forgotten after every step.
- */
+/* Forgets all numbers but the first `count`, and keeps the memory for the next ones.
+ * What learns is made first and stays; what is computed from it is forgotten after every
+ * step. */
 void scalars_rewind(Scalars *tape, long count);
 
 /* How many numbers the tape holds. */

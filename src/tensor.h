@@ -43,8 +43,8 @@ struct Storage {
     Tensor *views;   /* a parameter keeps its views here, to be used again */
 };
 
-/* Element (i, j, ...) is data[i * stride[0] + j * stride[1] + ...]. A stride of 0 repeats.
- */
+/* Element (i, j, ...) is data[i * stride[0] + j * stride[1] + ...]. A stride of 0
+ * repeats. */
 struct Tensor {
     int rank, shape[MAX_RANK];
     long stride[MAX_RANK];

@@ -285,8 +285,8 @@ static void print_progress(const Run *run, double loss)
     }
 }
 
-/* On a terminal the line is drawn over itself a few times a second, with the curve behind.
- */
+/* On a terminal the line is drawn over itself a few times a second, with the curve
+ * behind. */
 static void show_live(Run *run, double loss)
 {
     enum { WIDTH = 16, POINTS = 4096 };

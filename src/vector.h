@@ -21,8 +21,8 @@ typedef float V __attribute__((vector_size(16)));
 typedef int VI __attribute__((vector_size(16)));
 #endif
 
-/* Before a loop of constant length: write out every turn, so that arrays become registers.
- */
+/* Before a loop of constant length: write out every turn, so that arrays become
+ * registers. */
 #if defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -1,5 +1,5 @@
-/* verify.c - the mechanism of a chapter, computed in scalars and in tensors, side by side.
- */
+/* verify.c - the mechanism of a chapter, computed in scalars and in tensors, side by
+ * side. */
 #include "verify.h"
 
 #include <math.h>

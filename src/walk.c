@@ -150,8 +150,8 @@ void walk(int rank, const int *shape, RowFunction *f, float constant, Walked out
     }
     merge_dimensions(&w);
 
-    /* Threads may divide only what they write: a dimension that is summed is never split.
-     */
+    /* Threads may divide only what they write: a dimension that is summed is never
+     * split. */
     long longest = 0;
     for (int d = 0; d < w.rank; d++)
         if (w.stride[OUT][d] != 0 && w.size[d] > longest) {

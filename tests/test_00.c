@@ -1,5 +1,5 @@
-/* test_00.c - the chapter on gradients: its network, its first language model, its program.
- */
+/* test_00.c - the chapter on gradients: its network, its first language model, its
+ * program. */
 #include "bigram.h"
 #include "mlp_tensors.h"
 #include "suite.h"

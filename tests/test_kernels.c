@@ -1,5 +1,5 @@
-/* test_kernels.c - the fast loops give what the slow ones would, at every edge of a tile.
- */
+/* test_kernels.c - the fast loops give what the slow ones would, at every edge of a
+ * tile. */
 #include "kernels.h"
 #include "random.h"
 #include "suite.h"

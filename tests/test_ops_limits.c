@@ -317,8 +317,8 @@ static double worst_relative(const Tensor *x, const Tensor *y, double (*exact)(d
     return worst;
 }
 
-/* Relative to the number that went in: where a GELU is nearly 0 it is found by cancelling.
- */
+/* Relative to the number that went in: where a GELU is nearly 0 it is found by
+ * cancelling. */
 static double worst_by_input(const Tensor *x, const Tensor *y, double (*exact)(double))
 {
     double worst = 0;

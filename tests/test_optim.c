@@ -37,8 +37,8 @@ static void assert_close(double got, double want, double tolerance, const char *
 
 /* ---- The steps ---- */
 
-/* Algorithm 2 of the paper, with PyTorch's reading of the decay: line by line, in double.
- */
+/* Algorithm 2 of the paper, with PyTorch's reading of the decay: line by line, in
+ * double. */
 typedef struct {
     double theta, m, v;
 } Element;
@@ -359,8 +359,8 @@ END_TEST
 
 /* ---- Muon ---- */
 
-/* One turn of x <- a x + b (x x') x + c (x x')^2 x, in double precision; x (m, n), m <= n.
- */
+/* One turn of x <- a x + b (x x') x + c (x x')^2 x, in double precision; x (m, n), m <=
+ * n. */
 static void newton_schulz(double *x, int m, int n)
 {
     double square[m][m], twice[m][m], next[m][n];

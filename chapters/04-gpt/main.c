@@ -22,8 +22,8 @@ static Option *option(const Chapter *chapter, const char *name)
     return language_option(&chapter->program, name);
 }
 
-/* Heads cannot be told from the shapes: unless something says otherwise they are 64 wide.
- */
+/* Heads cannot be told from the shapes: unless something says otherwise they are 64
+ * wide. */
 static bool settle_from(Chapter *chapter, const Checkpoint *from, Error *error)
 {
     GptConfig *config = &chapter->config;
