@@ -26,7 +26,7 @@ typedef struct {
     const Learner *learner;
     const TrainerSettings *set;
     Tape *tape;
-    Optimizer *adam;
+    Optimizer *optimizer;
 
     long step; /* taken so far */
     double seconds;
@@ -79,7 +79,7 @@ static long row_every(const TrainerSettings *set)
 static int state_lists(const Run *run, Params *lists[3])
 {
     lists[0] = run->learner->params;
-    lists[1] = run->adam->moments;
+    lists[1] = run->optimizer->moments;
     lists[2] = run->learner->carried;
     return lists[2] ? 3 : 2;
 }
@@ -93,8 +93,8 @@ static bool save_state(Run *run, Error *error)
         return fail(error, "cannot write %s: %s", run->log_path, strerror(errno));
     char numbers[320];
     snprintf(numbers, sizeof numbers, "%ld %ld %ld %ld %a %a %a %ld %a %a", run->step,
-             run->adam->steps, ftell(run->log), run->best_step, run->best, run->seconds,
-             run->loss_sum, run->loss_count, run->norm, run->learning_rate);
+             run->optimizer->steps, ftell(run->log), run->best_step, run->best,
+             run->seconds, run->loss_sum, run->loss_count, run->norm, run->learning_rate);
     SafeMetadata metadata[] = {{"identity", run->learner->identity}, {"run", numbers}};
     return checkpoint_save(in_folder(run, "state.safetensors"), lists, count, metadata, 2,
                            error);
@@ -183,9 +183,9 @@ static bool resume(Run *run, Error *error)
     bool right;
     if (!identity || !numbers ||
         sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la", &run->step,
-               &run->adam->steps, &length, &run->best_step, &run->best, &run->seconds,
+               &run->optimizer->steps, &length, &run->best_step, &run->best, &run->seconds,
                &run->loss_sum, &run->loss_count, &run->norm, &run->learning_rate) != 10 ||
-        run->step < 0 || run->adam->steps < 0 || length <= 0)
+        run->step < 0 || run->optimizer->steps < 0 || length <= 0)
         right = fail(error, "%s is not the state of a run", path);
     else if (strcmp(identity, run->learner->identity) != 0)
         right = fail(error, "%s is of another run: that one has %s, this one %s", path,
@@ -373,7 +373,7 @@ static bool take_step(Run *run, Error *error)
                     "checkpoint is in %s; try a lower --lr",
                     run->step + 1, name ? name : "the parameters, together,", set->out);
     }
-    optimizer_step(run->adam, run->learning_rate, clip_factor(run->norm, set->clip));
+    optimizer_step(run->optimizer, run->learning_rate, clip_factor(run->norm, set->clip));
     run->step++;
     run->loss_sum += loss;
     run->loss_count++;
@@ -441,8 +441,8 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
 {
     Run run = {.learner = learner, .set = settings, .best = INFINITY};
     run.tape = tape_new(TAPE_TRAINING, settings->seed);
-    run.adam = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
-                             settings->beta1, settings->beta2, settings->weight_decay);
+    run.optimizer = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
+                                  settings->beta1, settings->beta2, settings->weight_decay);
 
     struct sigaction before,
         catch = {.sa_handler = on_interrupt,
@@ -459,7 +459,7 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
         say_end(&run);
     if (run.log && fclose(run.log) != 0 && done)
         done = fail(error, "cannot write %s: %s", run.log_path, strerror(errno));
-    optimizer_free(run.adam);
+    optimizer_free(run.optimizer);
     tape_free(run.tape);
     free(run.row);
     return !done                        ? TRAINER_FAILED
