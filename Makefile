@@ -12,6 +12,7 @@ OPTIMIZE ?= -O3
 CFLAGS   ?= $(OPTIMIZE) -g
 FLAGS   := -std=gnu11 -Wall -Wextra $(foreach flag,$(WANTED),$(call accepted,$(flag)))
 LIBS     = -lm -pthread
+Q        = $(if $(V),,@)# make V=1 shows the commands
 
 LIBRARY  := $(patsubst src/%.c,$(BUILD)/obj/src/%.o,$(wildcard src/*.c))
 CHAPTERS := $(notdir $(patsubst %/main.c,%,$(wildcard chapters/*/main.c)))
@@ -33,6 +34,7 @@ help:
 	@echo 'make weave             refresh the code that the chapters show from the source'
 	@echo 'make weave-check       say where the two disagree (make test does it, too)'
 	@echo 'make debug             build with symbols and checks under build/debug/'
+	@echo 'make figures           make the pictures of the chapters again'
 	@echo 'make data              download tiny Shakespeare into data/'
 	@echo 'make format            format the source'
 	@echo 'make clean             remove build/ (what was trained, under runs/, stays)'
@@ -41,17 +43,19 @@ all: $(addprefix $(BUILD)/chapter-,$(NUMBERS))
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -Isrc -MMD -MP -c -o $@ $<
+	@echo '  compile $<'
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
 $(BUILD)/liblineage.a: $(LIBRARY)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 # One program a chapter: build/chapter-04 from chapters/04-gpt/*.c.
 define chapter_rules
 $(1)_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard chapters/$(1)/*.c))
 $(BUILD)/chapter-$(2): $$($(1)_OBJECTS) $(BUILD)/liblineage.a
-	$$(CC) $$(FLAGS) $$(CFLAGS) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
+	@echo '  link $$@'
+	$$(Q)$$(CC) $$(FLAGS) $$(CFLAGS) -o $$@ $$^ $$(LDFLAGS) $$(LIBS)
 .PHONY: chapter-$(2)
 chapter-$(2): $(BUILD)/chapter-$(2)
 	@$(BUILD)/chapter-$(2) $$(ARGS)
@@ -84,7 +88,8 @@ $(BUILD)/obj/tests/%.o: FLAGS += -Itests/support -DBUILD='"$(BUILD)"'
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/test_%.o $(SUPPORT) $(BUILD)/liblineage.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) $(CHECK) $(LIBS)
+	@echo '  link $@'
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS) $(CHECK) $(LIBS)
 
 .PHONY: have-check $(addprefix test-,$(SUITES))
 have-check:
@@ -108,10 +113,15 @@ format:
 SANITIZE = -O1 -g -DLINEAGE_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
 check-all:
 	clang-format --dry-run --Werror $(FORMATTED)
-	$(MAKE) --no-print-directory BUILD=build/clang CC=clang CFLAGS='-O3 -Werror' all test
-	$(MAKE) --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
-	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all
-	LINEAGE_SLOW=1 $(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' test
+	$(MAKE) -j2 --no-print-directory BUILD=build/clang CC=clang CFLAGS='-O3 -Werror' all test
+	CK_TIMEOUT_MULTIPLIER=5 $(MAKE) -j2 --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
+	LINEAGE_SLOW=1 $(MAKE) -j2 --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all test
+
+# The pictures in the chapters, by the commands that the text names.
+figures: all
+	$(BUILD)/chapter-00 moons --out chapters/00-autograd/figures
+	$(BUILD)/chapter-04 train --out runs/figures-04
+	cp runs/figures-04/loss.svg chapters/04-gpt/figures/loss.svg
 
 # What everyone quotes losses on; checked before it is put in place.
 SHAKESPEARE_URL = https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt

@@ -1,7 +1,8 @@
 /* vector.h - several floats at once: the compiler's vector extension, and exp on top of it.
  *
  * V is as wide as the machine's registers: 16 floats with AVX-512, 8 with AVX, else 4.
- * Arithmetic is written as for numbers; comparisons give a mask VI of all ones or zeros. */
+ * Arithmetic is written as for numbers; comparisons give a mask VI of all ones or zeros; VU
+ * is for arithmetic on bits, which may wrap around. */
 #ifndef LINEAGE_VECTOR_H
 #define LINEAGE_VECTOR_H
 
@@ -11,14 +12,17 @@
 enum { LANES = 16 };
 typedef float V __attribute__((vector_size(64)));
 typedef int VI __attribute__((vector_size(64)));
+typedef unsigned VU __attribute__((vector_size(64)));
 #elif defined __AVX__
 enum { LANES = 8 };
 typedef float V __attribute__((vector_size(32)));
 typedef int VI __attribute__((vector_size(32)));
+typedef unsigned VU __attribute__((vector_size(32)));
 #else
 enum { LANES = 4 };
 typedef float V __attribute__((vector_size(16)));
 typedef int VI __attribute__((vector_size(16)));
+typedef unsigned VU __attribute__((vector_size(16)));
 #endif
 
 /* Before a loop of constant length: write out every turn, so that arrays become
@@ -141,7 +145,7 @@ static inline V v_exp(V x)
     p = p * r * r + r + 1;
 
     /* 2^128 is no float: take half of it, and double the result. */
-    VI half = ((VI)shifted - (VI)v_all(round) + 126) << 23;
+    VU half = ((VU)shifted - (VU)v_all(round) + 126) << 23;
     return v_choose(x < -86.6f, v_all(0), p * (V)half * 2);
 }
 
