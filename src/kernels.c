@@ -82,15 +82,19 @@ TILE(6, 2)
 TILE(1, 3)
 TILE(2, 3)
 TILE(4, 3)
-TILE(6, 3) TILE(1, 4) TILE(2, 4) TILE(4, 4) TILE(6, 4)
+TILE(6, 3)
+TILE(1, 4)
+TILE(2, 4)
+TILE(4, 4)
+TILE(6, 4)
 #endif
 
-    static TileFunction *const tiles[TILE_VECTORS][4] = {
-        {tile_1_1, tile_2_1, tile_4_1, tile_6_1},
-        {tile_1_2, tile_2_2, tile_4_2, tile_6_2},
+static TileFunction *const tiles[TILE_VECTORS][4] = {
+    {tile_1_1, tile_2_1, tile_4_1, tile_6_1},
+    {tile_1_2, tile_2_2, tile_4_2, tile_6_2},
 #if defined __AVX512F__
-        {tile_1_3, tile_2_3, tile_4_3, tile_6_3},
-        {tile_1_4, tile_2_4, tile_4_4, tile_6_4},
+    {tile_1_3, tile_2_3, tile_4_3, tile_6_3},
+    {tile_1_4, tile_2_4, tile_4_4, tile_6_4},
 #endif
 };
 

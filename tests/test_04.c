@@ -484,6 +484,13 @@ static void assert_runs(const char *format, const char *out)
     ck_assert_msg(status == 0, "%s", output);
 }
 
+static void assert_runs_with(const char *command, const char *options, const char *out)
+{
+    char output[4096];
+    int status = run_command(output, sizeof output, "%s%s %s", command, options, out);
+    ck_assert_msg(status == 0, "%s", output);
+}
+
 START_TEST(a_short_training_lowers_the_loss)
 {
     char output[8192];
@@ -504,13 +511,11 @@ END_TEST
 
 START_TEST(any_number_of_threads_gives_the_same_bits)
 {
-#define THREADS_RUN                                                                     \
-    PROGRAM                                                                             \
-        " train --layers 1 --width 96 --context 40 --steps 6 --eval-every 3 --batch 9 " \
-        "--heads 3 --dropout 0.1 "
-    assert_runs(THREADS_RUN "--threads 1 --out %s", scratch("one"));
-    assert_runs(THREADS_RUN "--threads 2 --out %s", scratch("two"));
-    assert_runs(THREADS_RUN "--threads 4 --out %s", scratch("four"));
+    static const char run[] = PROGRAM " train --layers 1 --width 96 --heads 3 --context 40 "
+                                      "--steps 6 --eval-every 3 --batch 9 --dropout 0.1 ";
+    assert_runs_with(run, "--threads 1 --out", scratch("one"));
+    assert_runs_with(run, "--threads 2 --out", scratch("two"));
+    assert_runs_with(run, "--threads 4 --out", scratch("four"));
     assert_same_file(scratch("one/model.safetensors"), scratch("two/model.safetensors"));
     assert_same_file(scratch("one/model.safetensors"), scratch("four/model.safetensors"));
     assert_same_log(scratch("one/log.csv"), scratch("two/log.csv"));
