@@ -34,6 +34,7 @@ help:
 	@echo 'make weave             refresh the code that the chapters show from the source'
 	@echo 'make weave-check       say where the two disagree (make test does it, too)'
 	@echo 'make debug             build with symbols and checks under build/debug/'
+	@echo 'make book              the chapters as a book of HTML, build/book/index.html'
 	@echo 'make figures           make the pictures of the chapters again'
 	@echo 'make data              download tiny Shakespeare into data/'
 	@echo 'make format            format the source'
@@ -122,6 +123,10 @@ figures: all
 	$(BUILD)/chapter-00 moons --out chapters/00-autograd/figures
 	$(BUILD)/chapter-04 train --out runs/figures-04
 	cp runs/figures-04/loss.svg chapters/04-gpt/figures/loss.svg
+
+# The chapters and docs as one offline book of HTML; needs pandoc.
+book:
+	@sh docs/book.sh build/book
 
 # What everyone quotes losses on; checked before it is put in place.
 SHAKESPEARE_URL = https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt
