@@ -22,7 +22,7 @@ SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help all test check-all debug weave weave-check data format clean
+.PHONY: help all test check-all debug weave weave-check book figures data format clean
 
 help:
 	@echo 'make chapter-04        build chapter 04 and make its guided run (chapters: $(NUMBERS))'

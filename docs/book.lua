@@ -10,15 +10,20 @@ local folder = text_path:match("^.*/") or ""
 
 -- ---- The pages of the book ----
 
-local pages = {}         -- in order: path, page, title
-local page_of = {}       -- the page of a path
-local here               -- the position of this text; nil for a listing
+local pages = {}   -- in order: path, page, title
+local page_of = {} -- the page of a path
+local here         -- the position of this text; nil for a listing
 
 for line in io.lines(os.getenv("BOOK_PAGES")) do
     local path, page, title = line:match("^(.-)\t(.-)\t(.*)$")
     pages[#pages + 1] = { path = path, page = page, title = title }
     page_of[path] = page
     if path == text_path then here = #pages end
+end
+
+-- The inlines of a line of Markdown.
+local function parsed(line)
+    return pandoc.read("# " .. line, "gfm+tex_math_dollars+smart").blocks[1].content
 end
 
 local function complain(...)
@@ -74,8 +79,9 @@ end
 
 local function rewrite_link(link)
     if is_outside(link.target) or link.target:match("^#") then return nil end
-    link.target = page_for(link.target)
-    if not link.target then return link.content end
+    local page = page_for(link.target)
+    if not page then return link.content end
+    link.target = page
     return link
 end
 
@@ -105,7 +111,7 @@ local function set_figure(paragraph)
     if #paragraph.content ~= 1 or image.t ~= "Image" then return nil end
     local blocks = pandoc.List { pandoc.RawBlock("html", "<figure>"), pandoc.Plain { image } }
     if image.title ~= "" then
-        local caption = pandoc.read(image.title, "gfm+smart").blocks[1].content
+        local caption = parsed(image.title)
         blocks:insert(pandoc.RawBlock("html", "<figcaption>"))
         blocks:insert(pandoc.Plain(caption))
         blocks:insert(pandoc.RawBlock("html", "</figcaption>"))
@@ -121,13 +127,20 @@ local function escaped(text)
     return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }))
 end
 
--- What was typed is told from what was answered.
+-- What was typed is told from what was answered. A command goes on behind a backslash.
 local function set_console(block)
     if block.classes[1] ~= "console" then return nil end
-    local lines = escaped(block.text) .. "\n"
-    lines = ("\n" .. lines):gsub("\n%$ ([^\n]*)", "\n<b>$</b> <kbd>%1</kbd>"):sub(2, -2)
-    return pandoc.RawBlock("html",
-        "<pre class=\"console\"><code>" .. lines .. "</code></pre>")
+    local lines, goes_on = {}, false
+    for line in (escaped(block.text) .. "\n"):gmatch("(.-)\n") do
+        local typed = goes_on and line or line:match("^%$ (.*)$")
+        if typed then
+            line = (goes_on and "" or "<b>$</b> ") .. "<kbd>" .. typed .. "</kbd>"
+        end
+        goes_on = typed and typed:match("\\$")
+        lines[#lines + 1] = line
+    end
+    return pandoc.RawBlock("html", "<pre class=\"console\"><code>" ..
+        table.concat(lines, "\n") .. "</code></pre>")
 end
 
 -- A comment is not shown; where it put code into the text, it says which file that is.
@@ -157,11 +170,6 @@ local function set_formula(math)
 end
 
 -- ---- What stands around the text ----
-
--- The inlines of a line of Markdown.
-local function parsed(title)
-    return pandoc.read("# " .. title, "gfm+smart").blocks[1].content
-end
 
 -- Takes the "4." away from "4. GPT: a stack of blocks" and returns it; nil if there is none.
 local function take_number(title)

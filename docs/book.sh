@@ -25,6 +25,7 @@ esac
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 export BOOK_TEXT= BOOK_PAGES="$work/pages" BOOK_LISTINGS="$work/listings"
 
 # The texts in the order in which they are read; some may not exist, some come twice.
@@ -65,6 +66,7 @@ list_pages() {
 # make_page PATH PAGE: the Markdown on standard input, which came from PATH, as a page.
 make_page() {
     BOOK_TEXT=$1
+    : >"$work/page"
     pandoc --from=gfm+$formulas+smart+footnotes --to=html5 --wrap=none --mathml \
         --toc --toc-depth=3 --template="$style/book.html" \
         --lua-filter="$style/book.lua" --include-in-header="$work/style" \
