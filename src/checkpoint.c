@@ -197,10 +197,7 @@ static void add_name(Names *names, const char *name)
 static bool check_shape(const Checkpoint *c, const Param *p, const SafeTensor *t,
                         Error *error)
 {
-    bool same = t->rank == p->tensor->rank;
-    for (int d = 0; same && d < t->rank; d++)
-        same = t->shape[d] == p->tensor->shape[d];
-    if (!same)
+    if (!t_has_shape(p->tensor, t->rank, t->shape))
         return fail(error,
                     "%s: %s is %s in the file, and %s in the model that was asked for",
                     c->path, t->name, shape_text(t->rank, t->shape), t_text(p->tensor));

@@ -186,9 +186,15 @@ static bool load_with_tokenizer(Session *s)
                 s->load);
 }
 
+/* Samples begin after a line break or, where the model knows none, after token 0. */
 static void make_generator(Session *s)
 {
     const LanguageProgram *p = s->program;
+    long count;
+    Error ignored;
+    int *line_break = tokenizer_encode(s->tokenizer, "\n", 1, &count, &ignored);
+    s->first = line_break ? line_break[0] : 0;
+    free(line_break);
     s->memory = p->memory_new(p->self, 1);
     Predictor predictor = {p->self, tokenizer_size(s->tokenizer), *p->context, p->forward,
                            s->memory};
@@ -258,23 +264,27 @@ static void print_token(const Session *s, int token, const char *margin)
     }
 }
 
-/* Reads a text into the generator; without one, a line break, or else the first token. */
+/* Begins a text anew, with nothing before it but `first`. */
+static void begin_text(Session *s)
+{
+    generator_restart(s->generator, (uint64_t)s->seed);
+    generator_read(s->generator, &s->first, 1);
+}
+
+/* Begins a text with a prompt, if there is one. */
 static bool read_prompt(Session *s, const char *text)
 {
-    long count = 0;
-    Error ignored;
-    bool given = text && *text;
-    int *tokens = tokenizer_encode(s->tokenizer, given ? text : "\n",
-                                   given ? (long)strlen(text) : 1, &count,
-                                   given ? s->error : &ignored);
-    if (!tokens && given)
+    if (!text || !*text) {
+        begin_text(s);
+        return true;
+    }
+    long count;
+    int *tokens = tokenizer_encode(s->tokenizer, text, (long)strlen(text), &count,
+                                   s->error);
+    if (!tokens)
         return fail_within(s->error, "--prompt");
-    int first = 0;
     generator_restart(s->generator, (uint64_t)s->seed);
-    if (count > 0)
-        generator_read(s->generator, tokens, (int)count);
-    else
-        generator_read(s->generator, &first, 1);
+    generator_read(s->generator, tokens, (int)count);
     free(tokens);
     return true;
 }
@@ -284,8 +294,7 @@ static void show_sample(void *session, long step)
     Session *s = session;
     const char *margin = "    | ";
     printf("\n  after step %ld it writes:\n%s", step, margin);
-    generator_restart(s->generator, (uint64_t)s->seed);
-    generator_read(s->generator, &s->first, 1);
+    begin_text(s);
     for (int i = 0; i < SHOWN_TOKENS; i++)
         print_token(s, generator_next(s->generator), margin);
     printf("\n\n");
@@ -293,16 +302,13 @@ static void show_sample(void *session, long step)
 }
 
 /* "layers 4, heads 4, ..., seed 1": a run can be resumed by one that is called the same. */
-static void describe(const Session *s, char *text, size_t size)
+static void describe(const Session *s, const SafeMetadata *options, char *text, size_t size)
 {
     const LanguageProgram *p = s->program;
     size_t length = 0;
-    for (int i = 0; i < p->option_count && length < size; i++) {
-        char *value = options_get(&p->options[i]);
-        length += (size_t)snprintf(text + length, size - length, "%s %s, ",
-                                   p->options[i].name, value ? value : "");
-        free(value);
-    }
+    for (int i = 0; i < p->option_count && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s %s, ", options[i].key,
+                                   options[i].value);
     if (length < size)
         snprintf(text + length, size - length,
                  "batch %d, seed %ld, tokenizer %s, text %016llx", p->batch, s->seed,
@@ -318,7 +324,7 @@ static TrainerEnd train_model(Session *s)
         metadata[i] = (SafeMetadata){p->options[i].name, options_get(&p->options[i])};
     metadata[count] = (SafeMetadata){"tokenizer", tokenizer_save(s->tokenizer)};
     char identity[1024];
-    describe(s, identity, sizeof identity);
+    describe(s, metadata, identity, sizeof identity);
 
     Learner learner = {.model = s,
                        .params = s->params,
@@ -349,11 +355,6 @@ static bool prepare_training(Session *s)
         return false;
     if (!s->load)
         s->params = p->build(p->self, tokenizer_size(s->tokenizer), (uint64_t)s->seed);
-    long count = 0;
-    Error ignored;
-    int *line_break = tokenizer_encode(s->tokenizer, "\n", 1, &count, &ignored);
-    s->first = line_break && count ? line_break[0] : 0;
-    free(line_break);
     make_generator(s);
     return true;
 }
@@ -452,8 +453,7 @@ static int run_sample(Session *s)
     return 0;
 }
 
-/* Characters, which are bytes that do not continue one, among the tokens that are
- * predicted. */
+/* Over tokens from .. to - 1. A character is a byte that does not continue another one. */
 static double characters_per_token(const Session *s, long from, long to)
 {
     long characters = 0;

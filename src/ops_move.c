@@ -122,10 +122,7 @@ Tensor *t_stack(Tensor *const *parts, int n, int dimension)
         shape[d] = d == dimension ? 1 : first->shape[d - (d > dimension)];
     Tensor *thick[n];
     for (int i = 0; i < n; i++) {
-        bool same = parts[i]->rank == rank;
-        for (int d = 0; same && d < rank; d++)
-            same = parts[i]->shape[d] == first->shape[d];
-        if (!same)
+        if (!t_has_shape(parts[i], rank, first->shape))
             op_misuse(first->tape, "stack", "%s and %s differ", t_text(first),
                       t_text(parts[i]));
         thick[i] = t_reshape_to(parts[i], rank + 1, shape);

@@ -13,6 +13,7 @@ enum { PIECE = 16384 /* elements that are worth a thread */ };
 /* What the work on a range of rows needs to know. */
 typedef struct {
     int columns;
+    long count; /* of the rows, where the work is divided by columns */
     const float *x, *g;
     float *y, *dx;
     float *mean, *scale; /* of each row */
@@ -176,16 +177,10 @@ static void layer_norm_back_rows(long from, long to, void *context)
     }
 }
 
-typedef struct {
-    Rows rows;
-    long count;
-} AllRows;
-
 static void layer_norm_back_columns(long from, long to, void *context)
 {
-    const AllRows *all = context;
-    const Rows *r = &all->rows;
-    for (long i = 0; i < all->count; i++) {
+    const Rows *r = context;
+    for (long i = 0; i < r->count; i++) {
         const float *x = r->x + i * r->columns, *g = r->g + i * r->columns;
         float mean = r->mean[i], scale = r->scale[i];
         for (long j = from; j < to; j++) {
@@ -196,7 +191,7 @@ static void layer_norm_back_columns(long from, long to, void *context)
 }
 
 typedef struct {
-    float *mean, *scale, epsilon;
+    float *mean, *scale;
 } LayerNormSaved;
 
 static void layer_norm_backward(Op *op)
@@ -214,8 +209,8 @@ static void layer_norm_backward(Op *op)
     if (op_wants(op, 1) || op_wants(op, 2)) {
         r.dweight = op_grad(op, 1);
         r.dbias = op_grad(op, 2);
-        AllRows all = {r, t_rows_of(x)};
-        parallel_for(r.columns, 64, layer_norm_back_columns, &all);
+        r.count = t_rows_of(x);
+        parallel_for(r.columns, 64, layer_norm_back_columns, &r);
     }
 }
 
@@ -242,8 +237,8 @@ Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
     r.epsilon = epsilon;
     r.mean = tape_alloc(op_tape(op), bytes);
     r.scale = tape_alloc(op_tape(op), bytes);
-    *(LayerNormSaved *)op_save(op, sizeof(LayerNormSaved)) = (LayerNormSaved){
-        r.mean, r.scale, epsilon};
+    *(LayerNormSaved *)op_save(op, sizeof(LayerNormSaved)) = (LayerNormSaved){r.mean,
+                                                                              r.scale};
     for_rows(t_rows_of(x), &r, layer_norm_rows);
     return y;
 }

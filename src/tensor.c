@@ -178,13 +178,18 @@ int t_broadcast(const char *op, const Tensor *a, const Tensor *b, int except, in
     return rank;
 }
 
-Tensor *t_shaped_at(Tensor *x, int rank, const int *shape, const char *text,
-                    const char *file, int line)
+bool t_has_shape(const Tensor *x, int rank, const int *shape)
 {
     bool same = x->rank == rank;
     for (int i = 0; same && i < rank; i++)
         same = x->shape[i] == shape[i];
-    if (!same)
+    return same;
+}
+
+Tensor *t_shaped_at(Tensor *x, int rank, const int *shape, const char *text,
+                    const char *file, int line)
+{
+    if (!t_has_shape(x, rank, shape))
         misuse("%s:%d: %s is %s and should be %s", file, line, text, t_text(x),
                shape_text(rank, shape));
     if (x->tape)
@@ -386,11 +391,8 @@ Tensor *t_snapshot(Tape *tape, const Tensor *x)
 
 void t_assign(Tensor *to, const Tensor *from)
 {
-    bool same = to->rank == from->rank;
-    for (int i = 0; same && i < to->rank; i++)
-        same = to->shape[i] == from->shape[i];
     const Tape *tape = to->tape ? to->tape : from->tape;
-    if (!same)
+    if (!t_has_shape(to, from->rank, from->shape))
         op_misuse(tape, "t_assign", "%s does not fit into %s", t_text(from), t_text(to));
     if (to->tape && tape_recording(to->tape) && from->storage->wants_grad)
         op_misuse(tape, "t_assign",

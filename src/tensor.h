@@ -168,6 +168,8 @@ float t_at(const Tensor *x, const int *index);
  * do not. */
 int t_broadcast(const char *op, const Tensor *a, const Tensor *b, int except, int *shape);
 
+bool t_has_shape(const Tensor *x, int rank, const int *shape);
+
 /* Returns x if its shape is the one given; aborts, showing the expression and both shapes,
  * if not. A comment about a shape rots; this runs. */
 #define t_shaped(x, ...) t_shaped_at(x, T_INTS(__VA_ARGS__), #x, __FILE__, __LINE__)

@@ -33,20 +33,26 @@ bool corpus_fits(const Corpus *corpus, int context, const char *path, Error *err
     return true;
 }
 
+/* How many windows of T tokens fit into the training split, wherever the first begins. */
+static long windows_of(const Corpus *c, int T)
+{
+    long windows = (c->train - T) / T;
+    return windows > 0 ? windows : 1;
+}
+
 /* The order of the windows in a pass: a shuffle (Fisher and Yates) that can be looked up
  * again, because its random numbers are those of the pass. */
 static void shuffle(Corpus *c, uint64_t seed, long pass, int T)
 {
     if (c->order && c->seed == seed && c->pass == pass && c->length == T)
         return;
+    long windows = windows_of(c, T);
     if (!c->order || c->length != T) {
         free(c->order);
-        c->windows = (c->train - T) / T; /* whatever the place of the first, so many fit */
-        c->windows = c->windows > 0 ? c->windows : 1;
-        c->order = allocate((size_t)c->windows, sizeof *c->order);
+        c->order = allocate((size_t)windows, sizeof *c->order);
     }
     uint64_t stream = random_stream("shuffle") + (uint64_t)pass;
-    for (long i = 0; i < c->windows; i++) {
+    for (long i = 0; i < windows; i++) {
         long j = random_below(seed, stream, (uint64_t)i, (uint64_t)i + 1);
         c->order[i] = c->order[j];
         c->order[j] = (int)i;
@@ -59,16 +65,15 @@ static void shuffle(Corpus *c, uint64_t seed, long pass, int T)
 void corpus_batch(Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *targets)
 {
     int B = tokens->shape[0], T = tokens->shape[1];
+    long windows = windows_of(corpus, T);
     for (int b = 0; b < B; b++) {
-        if (!corpus->order || corpus->length != T)
-            shuffle(corpus, seed, 0, T);
-        long draw = step * B + b, pass = draw / corpus->windows;
+        long draw = step * B + b, pass = draw / windows;
         shuffle(corpus, seed, pass, T);
         /* Tokens that no window of this length fits behind: where the first may begin. */
-        long spare = corpus->train - 1 - corpus->windows * T;
+        long spare = corpus->train - 1 - windows * T;
         long first = random_below(seed, random_stream("cut"), (uint64_t)pass,
                                   (uint64_t)spare + 1);
-        long start = first + corpus->order[draw % corpus->windows] * (long)T;
+        long start = first + corpus->order[draw % windows] * (long)T;
         for (int t = 0; t < T; t++) {
             tokens->at[b * T + t] = corpus->token[start + t];
             targets->at[b * T + t] = corpus->token[start + t + 1];

@@ -9,7 +9,7 @@ typedef struct {
     int *token;
     long size, train; /* tokens train .. size - 1 are the validation split */
     int *order;       /* of the windows of this pass; see corpus_batch */
-    long windows, pass;
+    long pass;
     int length;
     uint64_t seed;
 } Corpus;

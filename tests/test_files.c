@@ -3,7 +3,6 @@
 #include "error.h"
 #include "files.h"
 #include "suite.h"
-#undef fail /* Check has another meaning for it */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
 #include "random.h"
 #include "sampler.h"
 #include "suite.h"
+#include "allocations.h"
 
 #include <math.h>
 #include <string.h>
@@ -238,32 +239,6 @@ START_TEST(a_large_vocabulary_is_ordered_as_a_small_one)
     free(logits);
 }
 END_TEST
-
-/* Counts what the C library allocates as well; a sanitizer wants malloc for itself. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
-static long allocations;
-
-#if defined __GLIBC__ && !defined SANITIZED
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *malloc(size_t size)
-{
-    allocations++;
-    return __libc_malloc(size);
-}
-void *calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __libc_calloc(count, size);
-}
-#endif
 
 START_TEST(picking_allocates_nothing)
 {

@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#undef fail /* a macro of Check's; here it is the one of error.h */
-
 /* ---- Grids ---- */
 
 void grid_make_of(Grid *grid, int rank, const int *shape)
