@@ -10,7 +10,7 @@ struct Generator {
     Sampler *sampler;
     Tape *tape;
     uint64_t seed, drawn;
-    int *window, length; /* the tokens that the memory holds */
+    int *window, length; /* the tokens that the memory holds; no window without end */
     float *logits;
 };
 
@@ -44,13 +44,13 @@ void generator_restart(Generator *g, uint64_t seed)
     g->drawn = 0;
 }
 
-/* Runs the model over the window from `past` on. */
-static void look(Generator *g, int past)
+/* Runs the model over T tokens that stand behind `past` others. */
+static void look(Generator *g, const int *tokens, int T, int past)
 {
-    int T = g->length - past, V = g->p.vocabulary;
+    int V = g->p.vocabulary;
     tape_reset(g->tape, 0);
     Ids *ids = ids_new(g->tape, 1, T);
-    memcpy(ids->at, g->window + past, (size_t)T * sizeof *ids->at);
+    memcpy(ids->at, tokens, (size_t)T * sizeof *ids->at);
     Tensor *logits = g->p.forward(g->p.model, ids, g->p.memory, past);
     memcpy(g->logits, logits->data + (long)(T - 1) * V, (size_t)V * sizeof *g->logits);
 }
@@ -59,6 +59,11 @@ void generator_read(Generator *g, const int *tokens, int n)
 {
     int context = g->p.context, half = context > 1 ? context / 2 : 1;
     int past = g->length;
+    if (context == 0) {
+        look(g, tokens, n, past);
+        g->length += n;
+        return;
+    }
     if (past + n > context) {
         int fresh = n < half ? n : half, kept = half - fresh < past ? half - fresh : past;
         memmove(g->window, g->window + past - kept, (size_t)kept * sizeof *g->window);
@@ -69,7 +74,7 @@ void generator_read(Generator *g, const int *tokens, int n)
     }
     memcpy(g->window + g->length, tokens, (size_t)n * sizeof *g->window);
     g->length += n;
-    look(g, past);
+    look(g, g->window + past, g->length - past, past);
 }
 
 int generator_next(Generator *g)

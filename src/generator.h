@@ -9,7 +9,8 @@
  * memory holds, to logits (1, T, V). */
 typedef struct {
     void *model;
-    int vocabulary, context;
+    int vocabulary;
+    int context; /* how many tokens it can see; 0: there is no end */
     Tensor *(*forward)(void *model, const Ids *tokens, void *memory, int past);
     void *memory; /* for a batch of 1 */
 } Predictor;
@@ -23,7 +24,7 @@ void generator_free(Generator *generator);
 void generator_restart(Generator *generator, uint64_t seed);
 
 /* Reads n tokens, n > 0. When the text outgrows the context, its last half is read again
- * from position 0 and the rest is forgotten. */
+ * from position 0 and the rest is forgotten. A model without end reads on. */
 void generator_read(Generator *generator, const int *tokens, int n);
 
 /* Picks the next token and reads it. Something must have been read before. */

@@ -1,107 +1,17 @@
 /* language.c - the program around a language model. */
 #include "language.h"
 #include "files.h"
-#include "generator.h"
 #include "ops.h"
 #include "parallel.h"
 #include "probe.h"
-#include "random.h"
-#include "text.h"
-#include "tokenizer.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EVALUATION_TOKENS = 2048, SHOWN_TOKENS = 240 };
+enum { EVALUATION_TOKENS = 2048, SHOWN_TOKENS = 240, MOST_VERBS = 16 };
 enum { SPLIT_ALL, SPLIT_VAL };
-
-/* All that one run of the program works with. */
-typedef struct {
-    LanguageProgram *program;
-    Error *error;
-
-    /* What the options say. */
-    const char *data, *load, *tokenizer_kind, *prompt, *input, *output;
-    int threads, tokens, split;
-    long seed;
-    SamplerSettings sampling;
-
-    Tokenizer *tokenizer;
-    Corpus corpus;
-    uint64_t corpus_hash;
-    Params *params;
-    Tape *inference; /* for the validation loss */
-    void *memory;
-    Generator *generator;
-    int first; /* the token that samples begin after */
-    int vocabulary;
-    bool shows; /* samples while training */
-} Session;
-
-/* ---- Options ---- */
-
-enum { GROUPS = 4 };
-
-typedef struct {
-    Option training[13], sampling[5], files[8];
-    OptionGroup groups[GROUPS];
-} Table;
-
-static void fill_table(Table *t, Session *s)
-{
-    TrainerSettings *set = &s->program->training;
-    Option training[] = {
-        option_long("steps", &set->steps, 0, 1000000000, "training steps"),
-        option_int("batch", &s->program->batch, 1, 65536, "texts B in a step"),
-        option_real("lr", &set->learning_rate, 0, 10, "learning rate at its highest"),
-        option_real("min-lr", &set->min_learning_rate, 0, 10, "learning rate in the end"),
-        option_long("warmup", &set->warmup, 0, 1000000000,
-                    "steps until it is at its highest"),
-        option_choice("optimizer", &set->optimizer, "adamw|muon", "see src/optim.h"),
-        option_real("weight-decay", &set->weight_decay, 0, 10,
-                    "pull of matrices towards 0"),
-        option_real("beta1", &set->beta1, 0, 0.999999, "memory of AdamW for gradients"),
-        option_real("beta2", &set->beta2, 0, 0.999999, "memory of AdamW for their squares"),
-        option_real("clip", &set->clip, 0, 1e9, "longest gradient; 0 does not clip"),
-        option_long("eval-every", &set->eval_every, 1, 1000000000,
-                    "steps between looks at the validation loss"),
-        option_text("tokenizer", &s->tokenizer_kind, "KIND",
-                    "char, or bpe:N with N merges"),
-        option_flag("resume", &set->resume, "go on where the run in --out stopped"),
-    };
-    Option sampling[] = {
-        option_text("prompt", &s->prompt, "TEXT", "what the text begins with"),
-        option_int("tokens", &s->tokens, 1, 1000000000, "how many tokens to write"),
-        option_real("temperature", &s->sampling.temperature, 0, 100,
-                    "below 1 bolder, above 1 wilder, 0 always the likeliest"),
-        option_int("top-k", &s->sampling.top_k, 0, 1000000000,
-                   "only among the K likeliest; 0 for all"),
-        option_real("top-p", &s->sampling.top_p, 1e-9, 1,
-                    "only among those that make up P"),
-    };
-    Option files[] = {
-        option_text("data", &s->data, "FILE", "the text to learn from or to measure on"),
-        option_text("out", &set->out, "DIR", "where a run leaves its files"),
-        option_text("load", &s->load, "FILE", "the weights to begin with"),
-        option_choice("split", &s->split, "all|val",
-                      "eval: all of the data, or its last 10%"),
-        option_text("input", &s->input, "FILE", "probe: tokens, and targets if wanted"),
-        option_text("output", &s->output, "FILE", "probe: logits, loss and gradients"),
-        option_long("seed", &s->seed, 0, 1L << 53, "where random numbers begin"),
-        option_int("threads", &s->threads, 0, 32, "threads; 0 for one a processor"),
-    };
-    memcpy(t->training, training, sizeof training);
-    memcpy(t->sampling, sampling, sizeof sampling);
-    memcpy(t->files, files, sizeof files);
-    t->groups[0] = (OptionGroup){"the model", s->program->options,
-                                 s->program->option_count};
-    t->groups[1] = (OptionGroup)OPTION_GROUP("training", t->training);
-    t->groups[2] = (OptionGroup)OPTION_GROUP("writing", t->sampling);
-    t->groups[3] = (OptionGroup)OPTION_GROUP("files and the run", t->files);
-}
 
 Option *language_option(const LanguageProgram *program, const char *name)
 {
@@ -112,132 +22,155 @@ Option *language_option(const LanguageProgram *program, const char *name)
 /* ---- Making things ready ---- */
 
 /* Reads the text of --data; the caller frees it. */
-static char *read_data(Session *s, long *size)
+static char *read_data(const char *path, long *size, Error *error)
 {
-    char *text = file_read(s->data, size, s->error);
+    char *text = file_read(path, size, error);
     if (!text)
-        fail_after(s->error, "; give a text with --data FILE");
+        fail_after(error, "; give a text with --data FILE");
     else if (*size == 0) {
-        fail(s->error, "%s is empty; give a text with --data FILE", s->data);
+        fail(error, "%s is empty; give a text with --data FILE", path);
         free(text);
         text = NULL;
     }
     return text;
 }
 
-/* The tokens of --data, by the tokenizer there is or else by a new one. */
-static bool make_corpus(Session *s)
+bool language_read(Language *l, Error *error)
 {
+    const char *path = l->program->common.data;
     long size, count = 0;
-    char *text = read_data(s, &size);
+    char *text = read_data(path, &size, error);
     if (!text)
         return false;
-    if (!s->tokenizer)
-        s->tokenizer = tokenizer_train(s->tokenizer_kind, text, size, s->error);
-    int *tokens = s->tokenizer
-                      ? tokenizer_encode(s->tokenizer, text, size, &count, s->error)
-                      : NULL;
+    if (!l->tokenizer)
+        l->tokenizer = tokenizer_train(l->tokenizer_kind, text, size, error);
+    int *tokens = l->tokenizer ? tokenizer_encode(l->tokenizer, text, size, &count, error)
+                               : NULL;
     free(text);
     if (!tokens)
-        return fail_within(s->error, "%s", s->data);
-    s->corpus = corpus_of(tokens, count);
+        return fail_within(error, "%s", path);
+    l->corpus = corpus_of(tokens, count);
     for (long i = 0; i < count; i++)
-        s->corpus_hash = (s->corpus_hash ^ (uint64_t)tokens[i]) * 0x100000001b3u;
+        l->corpus_hash = (l->corpus_hash ^ (uint64_t)tokens[i]) * 0x100000001b3u;
     return true;
 }
 
 /* A model of the weights in --load, and the tokenizer they were trained with, if it is
  * there. */
-static bool load_model(Session *s)
+static bool load_model(Language *l, Error *error)
 {
-    LanguageProgram *p = s->program;
-    Checkpoint *c = checkpoint_open(s->load, &p->conventions, s->error);
+    LanguageProgram *p = l->program;
+    const char *path = p->common.load;
+    Checkpoint *c = checkpoint_open(path, &p->conventions, error);
     if (!c)
-        return fail_after(s->error, "; give weights with --load FILE");
+        return fail_after(error, "; give weights with --load FILE");
     const char *saved = safetensors_metadata(c->file, "tokenizer");
     int V = p->vocabulary(p->self, c);
-    bool right = p->settle(p->self, c, s->error);
+    bool right = p->settle(p->self, c, error);
     if (right && V < 1)
-        right = fail(s->error, "%s holds no model of this chapter", s->load);
+        right = fail(error, "%s holds no model of this chapter", path);
     if (right && saved) {
-        s->tokenizer = tokenizer_load(saved, s->error);
-        right = s->tokenizer || fail_within(s->error, "%s: the tokenizer", s->load);
+        l->tokenizer = tokenizer_load(saved, error);
+        right = l->tokenizer || fail_within(error, "%s: the tokenizer", path);
     }
-    if (right && s->tokenizer && tokenizer_size(s->tokenizer) != V)
-        right = fail(s->error, "%s: its tokenizer has %d tokens and its embedding %d",
-                     s->load, tokenizer_size(s->tokenizer), V);
-    s->vocabulary = V;
+    if (right && l->tokenizer && tokenizer_size(l->tokenizer) != V)
+        right = fail(error, "%s: its tokenizer has %d tokens and its embedding %d", path,
+                     tokenizer_size(l->tokenizer), V);
+    l->vocabulary = V;
     if (right) {
-        s->params = p->build(p->self, V, (uint64_t)s->seed);
-        right = checkpoint_load(c, &s->params, 1, s->error);
+        l->params = p->build(p->self, V, (uint64_t)p->common.seed);
+        right = checkpoint_load(c, &l->params, 1, error);
     }
     checkpoint_close(c);
     return right;
 }
 
-static bool load_with_tokenizer(Session *s)
+static bool load_with_tokenizer(Language *l, Error *error)
 {
-    if (!load_model(s))
+    if (!load_model(l, error))
         return false;
-    return s->tokenizer ||
-           fail(s->error,
+    return l->tokenizer ||
+           fail(error,
                 "%s has no tokenizer in its metadata: it can be probed, but "
                 "neither sampled from nor measured on a text",
-                s->load);
+                l->program->common.load);
+}
+
+bool language_load(Language *l, Error *error)
+{
+    Common *common = &l->program->common;
+    char trained[1100];
+    snprintf(trained, sizeof trained, "%s/model.safetensors", common->training.out);
+    if (common->load)
+        return load_with_tokenizer(l, error);
+    common->load = trained;
+    bool loaded = load_with_tokenizer(l, error);
+    common->load = NULL;
+    return loaded;
 }
 
 /* Samples begin after a line break or, where the model knows none, after token 0. */
-static void make_generator(Session *s)
+static void make_generator(Language *l)
 {
-    const LanguageProgram *p = s->program;
+    const LanguageProgram *p = l->program;
     long count;
     Error ignored;
-    int *line_break = tokenizer_encode(s->tokenizer, "\n", 1, &count, &ignored);
-    s->first = line_break ? line_break[0] : 0;
+    int *line_break = tokenizer_encode(l->tokenizer, "\n", 1, &count, &ignored);
+    l->first = line_break ? line_break[0] : 0;
     free(line_break);
-    s->memory = p->memory_new(p->self, 1);
-    Predictor predictor = {p->self, tokenizer_size(s->tokenizer), *p->context, p->forward,
-                           s->memory};
-    s->generator = generator_new(predictor, s->sampling, (uint64_t)s->seed);
+    l->memory = p->memory_new(p->self, 1);
+    Predictor predictor = {.model = p->self,
+                           .vocabulary = tokenizer_size(l->tokenizer),
+                           .context = p->memory_state ? 0 : *p->context,
+                           .forward = p->forward,
+                           .memory = l->memory};
+    l->generator = generator_new(predictor, l->sampling, (uint64_t)p->common.seed);
 }
 
-static void end_session(Session *s)
+static void end_language(Language *l)
 {
-    if (s->memory)
-        s->program->memory_free(s->memory);
-    generator_free(s->generator);
-    tape_free(s->inference);
-    corpus_free(&s->corpus);
-    tokenizer_free(s->tokenizer);
-    if (s->params)
-        s->program->destroy(s->program->self);
+    if (l->memory)
+        l->program->memory_free(l->memory);
+    if (l->batch_memory)
+        l->program->memory_free(l->batch_memory);
+    generator_free(l->generator);
+    tape_free(l->inference);
+    corpus_free(&l->corpus);
+    tokenizer_free(l->tokenizer);
+    if (l->params)
+        l->program->destroy(l->program->self);
 }
 
 /* ---- Training ---- */
 
-static Tensor *batch_loss(void *session, Tape *tape, long step)
+static Tensor *batch_loss(void *language, Tape *tape, long step)
 {
-    Session *s = session;
-    const LanguageProgram *p = s->program;
-    int B = p->batch, T = *p->context;
+    Language *l = language;
+    const LanguageProgram *p = l->program;
+    int B = p->common.batch, T = *p->context;
+    long past = 0;
     Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);
-    corpus_batch(&s->corpus, (uint64_t)s->seed, step, tokens, targets);
-    return t_cross_entropy(p->forward(p->self, tokens, NULL, 0), targets);
+    if (l->batch_memory)
+        past = corpus_continue(&l->corpus, (uint64_t)p->common.seed, step, tokens, targets);
+    else
+        corpus_batch(&l->corpus, (uint64_t)p->common.seed, step, tokens, targets);
+    return t_cross_entropy(p->forward(p->self, tokens, l->batch_memory, (int)past),
+                           targets);
 }
 
 /* The mean loss over tokens from .. to - 1, and over how many predictions that is. */
-static double loss_over(Session *s, long from, long to, long *predictions)
+static double loss_over(Language *l, long from, long to, long *predictions)
 {
-    const LanguageProgram *p = s->program;
+    const LanguageProgram *p = l->program;
     int T = *p->context, B = EVALUATION_TOKENS / T > 1 ? EVALUATION_TOKENS / T : 1;
     double sum = 0;
     *predictions = 0;
-    if (!s->inference)
-        s->inference = tape_new(TAPE_INFERENCE, 0);
+    if (!l->inference)
+        l->inference = tape_new(TAPE_INFERENCE, 0);
     for (long window = 0; from + window * T < to; window += B) {
-        tape_reset(s->inference, 0);
-        Ids *tokens = ids_new(s->inference, B, T), *targets = ids_new(s->inference, B, T);
-        long n = corpus_windows(&s->corpus, from, to, window, tokens, targets);
+        tape_reset(l->inference, 0);
+        Ids *tokens = ids_new(l->inference, B, T), *targets = ids_new(l->inference, B, T);
+        long n = corpus_windows(&l->corpus, from, to, window, tokens, targets);
         Tensor *logits = p->forward(p->self, tokens, NULL, 0);
         sum += n * (double)t_item(t_cross_entropy(logits, targets));
         *predictions += n;
@@ -245,18 +178,18 @@ static double loss_over(Session *s, long from, long to, long *predictions)
     return *predictions ? sum / (double)*predictions : NAN;
 }
 
-static double validation_loss(void *session)
+static double validation_loss(void *language)
 {
-    Session *s = session;
+    Language *l = language;
     long predictions;
-    return loss_over(s, s->corpus.train, s->corpus.size, &predictions);
+    return loss_over(l, l->corpus.train, l->corpus.size, &predictions);
 }
 
 /* Writes one token as the text it is, with a margin before each line. */
-static void print_token(const Session *s, int token, const char *margin)
+static void print_token(const Language *l, int token, const char *margin)
 {
     int length;
-    const char *bytes = tokenizer_bytes(s->tokenizer, token, &length);
+    const char *bytes = tokenizer_bytes(l->tokenizer, token, &length);
     for (int i = 0; i < length; i++) {
         putchar(bytes[i]);
         if (bytes[i] == '\n')
@@ -265,139 +198,149 @@ static void print_token(const Session *s, int token, const char *margin)
 }
 
 /* Begins a text anew, with nothing before it but `first`. */
-static void begin_text(Session *s)
+static void begin_text(Language *l)
 {
-    generator_restart(s->generator, (uint64_t)s->seed);
-    generator_read(s->generator, &s->first, 1);
+    generator_restart(l->generator, (uint64_t)l->program->common.seed);
+    generator_read(l->generator, &l->first, 1);
 }
 
 /* Begins a text with a prompt, if there is one. */
-static bool read_prompt(Session *s, const char *text)
+static bool read_prompt(Language *l, const char *text, Error *error)
 {
     if (!text || !*text) {
-        begin_text(s);
+        begin_text(l);
         return true;
     }
     long count;
-    int *tokens = tokenizer_encode(s->tokenizer, text, (long)strlen(text), &count,
-                                   s->error);
+    int *tokens = tokenizer_encode(l->tokenizer, text, (long)strlen(text), &count, error);
     if (!tokens)
-        return fail_within(s->error, "--prompt");
-    generator_restart(s->generator, (uint64_t)s->seed);
-    generator_read(s->generator, tokens, (int)count);
+        return fail_within(error, "--prompt");
+    generator_restart(l->generator, (uint64_t)l->program->common.seed);
+    generator_read(l->generator, tokens, (int)count);
     free(tokens);
     return true;
 }
 
-static void show_sample(void *session, long step)
+static void show_sample(void *language, long step)
 {
-    Session *s = session;
+    Language *l = language;
     const char *margin = "    | ";
     printf("\n  after step %ld it writes:\n%s", step, margin);
-    begin_text(s);
+    begin_text(l);
     for (int i = 0; i < SHOWN_TOKENS; i++)
-        print_token(s, generator_next(s->generator), margin);
+        print_token(l, generator_next(l->generator), margin);
     printf("\n\n");
     fflush(stdout);
 }
 
 /* "layers 4, heads 4, ..., seed 1": a run can be resumed by one that is called the same. */
-static void describe(const Session *s, const SafeMetadata *options, char *text, size_t size)
+static void describe(const Language *l, const SafeMetadata *options, char *text,
+                     size_t size)
 {
-    const LanguageProgram *p = s->program;
+    const LanguageProgram *p = l->program;
     size_t length = 0;
     for (int i = 0; i < p->option_count && length < size; i++)
         length += (size_t)snprintf(text + length, size - length, "%s %s, ", options[i].key,
                                    options[i].value);
     if (length < size)
         snprintf(text + length, size - length,
-                 "batch %d, seed %ld, tokenizer %s, text %016llx", p->batch, s->seed,
-                 tokenizer_kind(s->tokenizer), (unsigned long long)s->corpus_hash);
+                 "batch %d, seed %ld, tokenizer %s, text %016llx", p->common.batch,
+                 p->common.seed, tokenizer_kind(l->tokenizer),
+                 (unsigned long long)l->corpus_hash);
 }
 
-static TrainerEnd train_model(Session *s)
+static bool train_model(Language *l, Error *error)
 {
-    LanguageProgram *p = s->program;
+    LanguageProgram *p = l->program;
     int count = p->option_count;
     SafeMetadata metadata[count + 1];
     for (int i = 0; i < count; i++)
         metadata[i] = (SafeMetadata){p->options[i].name, options_get(&p->options[i])};
-    metadata[count] = (SafeMetadata){"tokenizer", tokenizer_save(s->tokenizer)};
+    metadata[count] = (SafeMetadata){"tokenizer", tokenizer_save(l->tokenizer)};
     char identity[1024];
-    describe(s, metadata, identity, sizeof identity);
+    describe(l, metadata, identity, sizeof identity);
+    int V = tokenizer_size(l->tokenizer);
+    PlotReference levels[] = {
+        {"counting tokens", corpus_counting_loss(&l->corpus, V, false)},
+        {"counting pairs", corpus_counting_loss(&l->corpus, V, true)}};
 
-    Learner learner = {.model = s,
-                       .params = s->params,
-                       .tokens_per_step = (long)p->batch * *p->context,
+    Learner learner = {.model = l,
+                       .params = l->params,
+                       .carried = l->batch_memory ? p->memory_state(l->batch_memory) : NULL,
+                       .tokens_per_step = (long)p->common.batch * *p->context,
                        .loss = batch_loss,
                        .validate = validation_loss,
-                       .show = s->shows ? show_sample : NULL,
+                       .show = l->shows ? show_sample : NULL,
+                       .levels = levels,
+                       .level_count = V <= MOST_COUNTED ? 2 : 1,
                        .metadata = metadata,
                        .metadata_count = count + 1,
                        .identity = identity};
-    p->training.seed = (uint64_t)s->seed;
-    p->training.title = p->title;
-    TrainerEnd end = train(&learner, &p->training, s->error);
+    p->common.training.title = p->title;
+    bool done = common_train(&p->common, &learner, error);
     for (int i = 0; i <= count; i++)
         free((char *)metadata[i].value);
-    return end;
+    return done;
 }
 
 /* Text, tokenizer and a new model, or the one in --load if that was given. */
-static bool prepare_training(Session *s)
+static bool prepare_training(Language *l, Error *error)
 {
-    LanguageProgram *p = s->program;
-    if (s->load && !load_with_tokenizer(s))
+    LanguageProgram *p = l->program;
+    const Common *c = &p->common;
+    if (c->load && !load_with_tokenizer(l, error))
         return false;
-    if (!s->load && !p->settle(p->self, NULL, s->error))
+    if (!c->load && !p->settle(p->self, NULL, error))
         return false;
-    if (!make_corpus(s) || !corpus_fits(&s->corpus, *p->context, s->data, s->error))
+    if (!language_read(l, error) || !corpus_fits(&l->corpus, *p->context, c->data, error))
         return false;
-    if (!s->load)
-        s->params = p->build(p->self, tokenizer_size(s->tokenizer), (uint64_t)s->seed);
-    make_generator(s);
+    if (p->memory_state && !corpus_feeds(&l->corpus, c->batch, *p->context, c->data, error))
+        return false;
+    if (!c->load)
+        l->params = p->build(p->self, tokenizer_size(l->tokenizer), (uint64_t)c->seed);
+    if (p->memory_state)
+        l->batch_memory = p->memory_new(p->self, c->batch);
+    make_generator(l);
     return true;
 }
 
-static int run_train(Session *s)
+static bool run_train(void *language, Error *error)
 {
-    if (!prepare_training(s))
-        return 1;
-    TrainerEnd end = train_model(s);
-    return end == TRAINER_DONE ? 0 : end == TRAINER_FAILED ? 1 : 128 + 2;
+    return prepare_training(language, error) && train_model(language, error);
 }
 
-static int run_verify(Session *s)
+static bool run_verify(void *language, Error *error)
 {
+    const Language *l = language;
     printf("The mechanism of the chapter, as spec.c writes it and as the model computes "
            "it:\n\n");
-    return s->program->verify() || fail(s->error, "scalars and tensors do not agree") ? 0
-                                                                                      : 1;
+    return l->program->verify() || fail(error, "scalars and tensors do not agree");
 }
 
-static int run_guided(Session *s)
+static bool run_guided(void *language, Error *error)
 {
-    const LanguageProgram *p = s->program;
-    if (!prepare_training(s))
-        return 1;
+    Language *l = language;
+    const LanguageProgram *p = l->program;
+    const Common *c = &p->common;
+    if (!prepare_training(l, error))
+        return false;
     printf("%s\n\n", p->about);
-    if (run_verify(s) != 0)
-        return 1;
-    int V = tokenizer_size(s->tokenizer);
+    if (!run_verify(l, error))
+        return false;
+    int V = tokenizer_size(l->tokenizer);
     printf("\nThe text: %s, %ld tokens, %d different ones (%s).\n"
            "The last tenth of it is kept for validation.\n"
            "The model:\n\n",
-           s->data, s->corpus.size, V, tokenizer_kind(s->tokenizer));
-    params_print(stdout, s->params);
+           c->data, l->corpus.size, V, tokenizer_kind(l->tokenizer));
+    params_print(stdout, l->params);
     printf("\nTraining: %ld steps of %d x %d tokens, on %d threads.\n"
            "A model that knows nothing has a loss of log %d = %.2f.\n"
            "Ctrl-C stops and keeps what was learned.\n",
-           p->training.steps, p->batch, *p->context, parallel_thread_count(), V, log(V));
-    s->shows = true;
-    TrainerEnd end = train_model(s);
-    if (end == TRAINER_FAILED)
-        return 1;
-    const char *out = p->training.out;
+           c->training.steps, c->batch, *p->context, parallel_thread_count(), V, log(V));
+    l->shows = true;
+    if (!train_model(l, error))
+        return false;
+    const char *out = c->training.out;
     printf("\nIn %s/ you find\n"
            "  model.safetensors   the best weights\n"
            "  log.csv, loss.svg   how the loss fell\n"
@@ -408,21 +351,21 @@ static int run_guided(Session *s)
            "  build/chapter-%.2s eval --load %s/model.safetensors --data %s --split val\n"
            "  make chapter-%.2s ARGS=\"--steps %ld --out runs/longer\"\n"
            "and read on in chapters/%s/README.md.\n",
-           out, p->name, out, p->name, out, s->data, p->name, 3 * p->training.steps,
+           out, p->name, out, p->name, out, c->data, p->name, 3 * c->training.steps,
            p->name);
-    return end == TRAINER_DONE ? 0 : 128 + 2;
+    return true;
 }
 
 /* ---- Using what was trained ---- */
 
-static bool write_sample(Session *s, const char *prompt)
+static bool write_sample(Language *l, const char *prompt, Error *error)
 {
-    if (!read_prompt(s, prompt))
+    if (!read_prompt(l, prompt, error))
         return false;
     if (prompt)
         fputs(prompt, stdout);
-    for (int i = 0; i < s->tokens; i++) {
-        print_token(s, generator_next(s->generator), "");
+    for (int i = 0; i < l->tokens; i++) {
+        print_token(l, generator_next(l->generator), "");
         fflush(stdout);
     }
     putchar('\n');
@@ -430,13 +373,14 @@ static bool write_sample(Session *s, const char *prompt)
 }
 
 /* Without --prompt, on a terminal, asks for prompts until the end of the file. */
-static int run_sample(Session *s)
+static bool run_sample(void *language, Error *error)
 {
-    if (!load_with_tokenizer(s))
-        return 1;
-    make_generator(s);
-    if (s->prompt || !isatty(STDIN_FILENO))
-        return write_sample(s, s->prompt) ? 0 : 1;
+    Language *l = language;
+    if (!language_load(l, error))
+        return false;
+    make_generator(l);
+    if (l->prompt || !isatty(STDIN_FILENO))
+        return write_sample(l, l->prompt, error);
     char *line = NULL;
     size_t room = 0;
     for (;;) {
@@ -445,148 +389,146 @@ static int run_sample(Session *s)
         if (getline(&line, &room, stdin) < 0)
             break;
         line[strcspn(line, "\n")] = 0;
-        if (!write_sample(s, line))
-            fprintf(stderr, "%s\n", s->error->text);
+        if (!write_sample(l, line, error))
+            fprintf(stderr, "%s\n", error->text);
     }
     putchar('\n');
     free(line);
-    return 0;
+    return true;
 }
 
 /* Over tokens from .. to - 1. A character is a byte that does not continue another one. */
-static double characters_per_token(const Session *s, long from, long to)
+static double characters_per_token(const Language *l, long from, long to)
 {
     long characters = 0;
     for (long i = from; i < to; i++) {
         int length;
-        const char *bytes = tokenizer_bytes(s->tokenizer, s->corpus.token[i], &length);
+        const char *bytes = tokenizer_bytes(l->tokenizer, l->corpus.token[i], &length);
         for (int j = 0; j < length; j++)
             characters += ((unsigned char)bytes[j] & 0xc0) != 0x80;
     }
     return (double)characters / (double)(to - from);
 }
 
-static int run_eval(Session *s)
+static bool run_eval(void *language, Error *error)
 {
-    bool val = s->split == SPLIT_VAL;
-    if (!load_with_tokenizer(s) || !make_corpus(s))
-        return 1;
-    long from = val ? s->corpus.train : 0, to = s->corpus.size, predictions;
-    double loss = loss_over(s, from, to, &predictions);
+    Language *l = language;
+    if (!language_load(l, error) || !language_read(l, error))
+        return false;
+    long from = l->split == SPLIT_VAL ? l->corpus.train : 0, to = l->corpus.size,
+         predictions;
+    double loss = loss_over(l, from, to, &predictions);
     if (predictions == 0)
-        return fail(s->error, "%s is too short: there is nothing to predict", s->data), 1;
+        return fail(error, "%s is too short: there is nothing to predict",
+                    l->program->common.data);
     printf("loss %.4f nats per token, %.4f bits per character, %ld tokens\n", loss,
-           loss / log(2) / characters_per_token(s, from, to), predictions);
-    return 0;
+           loss / log(2) / characters_per_token(l, from, to), predictions);
+    return true;
 }
 
-static bool probe_model(Session *s, const Safetensors *in, Tape *tape)
+static bool probe_model(Language *l, const Safetensors *in, Tape *tape, Error *error)
 {
-    const LanguageProgram *p = s->program;
-    int last = s->vocabulary - 1;
-    Ids *tokens = probe_ids(in, s->input, "tokens", tape, 0, last, s->error),
-        *targets = NULL;
+    const LanguageProgram *p = l->program;
+    const char *input = p->common.input;
+    int last = l->vocabulary - 1;
+    Ids *tokens = probe_ids(in, input, "tokens", tape, 0, last, error), *targets = NULL;
     if (!tokens)
         return false;
-    if (tokens->shape[1] > *p->context)
-        return fail(s->error, "%s: %d tokens in a row are more than the context of %d",
-                    s->input, tokens->shape[1], *p->context);
+    if (!p->memory_state && tokens->shape[1] > *p->context)
+        return fail(error, "%s: %d tokens in a row are more than the context of %d", input,
+                    tokens->shape[1], *p->context);
     if (safetensors_find(in, "targets")) {
-        targets = probe_ids(in, s->input, "targets", tape, -1, last, s->error);
+        targets = probe_ids(in, input, "targets", tape, -1, last, error);
         if (!targets)
             return false;
         if (targets->size != tokens->size || targets->shape[1] != tokens->shape[1])
-            return fail(s->error, "%s: tokens and targets are not of one shape", s->input);
+            return fail(error, "%s: tokens and targets are not of one shape", input);
     }
     Tensor *logits = p->forward(p->self, tokens, NULL, 0);
     Tensor *loss = targets ? t_cross_entropy(logits, targets) : NULL;
     if (loss)
         backward(loss);
     ProbeResult results[] = {{"logits", logits}, {"loss", loss}};
-    return probe_write(s->output, results, 2, s->params, loss != NULL, s->error);
+    return probe_write(p->common.output, results, 2, l->params, loss != NULL, error);
 }
 
-static int run_probe(Session *s)
+static bool run_probe(void *language, Error *error)
 {
-    if (!s->input || !s->output)
-        return fail(s->error, "probe needs --input FILE and --output FILE"), 1;
-    if (!load_model(s))
-        return 1;
-    Safetensors *in = safetensors_open(s->input, s->error);
+    Language *l = language;
+    const Common *c = &l->program->common;
+    if (!c->input || !c->output || !c->load)
+        return fail(error, "probe needs --load FILE, --input FILE and --output FILE");
+    if (!load_model(l, error))
+        return false;
+    Safetensors *in = safetensors_open(c->input, error);
     if (!in)
-        return 1;
+        return false;
     Tape *tape = tape_new(TAPE_PROBE, 0);
-    bool right = probe_model(s, in, tape);
+    bool right = probe_model(l, in, tape, error);
     tape_free(tape);
     safetensors_close(in);
-    return right ? 0 : 1;
+    return right;
 }
 
 /* ---- The program ---- */
 
-static const struct {
-    const char *name;
-    int (*run)(Session *);
-    bool loads; /* --load has a default */
-} verbs[] = {{"verify", run_verify, false}, {"", run_guided, false},
-             {"train", run_train, false},   {"sample", run_sample, true},
-             {"eval", run_eval, true},      {"probe", run_probe, true}};
+static const Verb verbs[] = {
+    {"", run_guided, "the guided run: train with the defaults, and show"},
+    {"train", run_train, "train"},
+    {"sample", run_sample, "write text; asks for prompts if none is given"},
+    {"eval", run_eval, "measure the loss on a text"},
+    {"verify", run_verify, "the mechanism in scalars and in tensors, side by side"},
+    {"probe", run_probe, "logits, loss and gradients for given tokens"}};
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
-static void print_help(const LanguageProgram *p, const Table *table)
+static int run_program(Language *l, int argc, char **argv)
 {
-    char usage[1024];
-    snprintf(
-        usage, sizeof usage,
-        "%s. Read chapters/%s/README.md beside it.\n\n"
-        "build/chapter-%.2s           the guided run: train with the defaults, and show\n"
-        "build/chapter-%.2s train     train\n"
-        "build/chapter-%.2s sample    write text; asks for prompts if none is given\n"
-        "build/chapter-%.2s eval      measure the loss on a text\n"
-        "build/chapter-%.2s verify    the mechanism in scalars and in tensors, side by "
-        "side\n"
-        "build/chapter-%.2s probe     logits, loss and gradients for given tokens",
-        p->title, p->name, p->name, p->name, p->name, p->name, p->name, p->name);
-    options_help(stdout, usage, table->groups, GROUPS);
+    LanguageProgram *p = l->program;
+    Option text[] = {
+        option_text("tokenizer", &l->tokenizer_kind, "KIND",
+                    "char, or bpe:N with N merges"),
+        option_text("prompt", &l->prompt, "TEXT", "what the text begins with"),
+        option_int("tokens", &l->tokens, 1, 1000000000, "how many tokens to write"),
+        option_real("temperature", &l->sampling.temperature, 0, 100,
+                    "below 1 bolder, above 1 wilder, 0 always the likeliest"),
+        option_int("top-k", &l->sampling.top_k, 0, 1000000000,
+                   "only among the K likeliest; 0 for all"),
+        option_real("top-p", &l->sampling.top_p, 1e-9, 1,
+                    "only among those that make up P"),
+        option_choice("split", &l->split, "all|val",
+                      "eval: all of the data, or its last 10%"),
+    };
+    OptionGroup groups[4] = {{"the model", p->options, p->option_count},
+                             OPTION_GROUP("reading and writing", text)};
+    common_options(&p->common, groups + 2);
+
+    Verb all[MOST_VERBS];
+    memcpy(all, verbs, sizeof verbs);
+    for (int i = 0; i < p->verb_count && VERBS + i < MOST_VERBS; i++)
+        all[VERBS + i] = p->verbs[i];
+    Program program = {.name = p->name,
+                       .title = p->title,
+                       .self = l,
+                       .verbs = all,
+                       .verb_count = VERBS + p->verb_count,
+                       .groups = groups,
+                       .group_count = 4,
+                       .threads = &p->common.threads};
+    return program_main(&program, argc, argv);
 }
 
 int language_main(LanguageProgram *program, int argc, char **argv)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
-    Error error = {""};
-    char out[64], load[96];
-    Session s = {.program = program, .error = &error, .data = "data/shakespeare.txt"};
-    s.tokenizer_kind = "char";
-    s.tokens = 500;
-    s.seed = 1;
-    s.sampling = (SamplerSettings){0.8, 0, 1};
+    char out[64];
     snprintf(out, sizeof out, "runs/%s", program->name);
-    snprintf(load, sizeof load, "runs/%s/model.safetensors", program->name);
-    program->training.out = out;
-
-    Table table;
-    fill_table(&table, &s);
-    if (options_want_help(argc, argv)) {
-        print_help(program, &table);
-        return 0;
-    }
-    const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
-    int skip = *verb ? 2 : 1, status = 1, chosen = -1;
-    for (int i = 0; i < (int)(sizeof verbs / sizeof verbs[0]); i++)
-        if (strcmp(verb, verbs[i].name) == 0)
-            chosen = i;
-    if (chosen < 0)
-        fail(&error,
-             "there is no \"%s\"; train, sample, eval, verify and probe there are, and "
-             "--help",
-             verb);
-    else if (options_parse(table.groups, GROUPS, argc - skip, argv + skip, &error)) {
-        if (verbs[chosen].loads && !s.load)
-            s.load = load;
-        parallel_threads(s.threads);
-        status = verbs[chosen].run(&s);
-    }
-    if (status == 1)
-        fprintf(stderr, "chapter-%.2s: %s\n", program->name, error.text);
-    end_session(&s);
+    program->common.training.out = out;
+    program->common.data = "data/shakespeare.txt";
+    program->common.seed = 1;
+    Language language = {.program = program,
+                         .tokenizer_kind = "char",
+                         .tokens = 500,
+                         .sampling = {0.8, 0, 1}};
+    int status = run_program(&language, argc, argv);
+    end_language(&language);
     return status;
 }

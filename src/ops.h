@@ -68,6 +68,10 @@ Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon);
  * as many targets as there are rows -> (). Without any target it is 0. */
 Tensor *t_cross_entropy(Tensor *logits, const Ids *targets);
 
+/* The same, but what is wanted is the target with probability 1 - smoothing, and with the
+ * rest any of the V (the target among them): Szegedy et al. 2016. 0 <= smoothing <= 1. */
+Tensor *t_cross_entropy_smoothed(Tensor *logits, const Ids *targets, float smoothing);
+
 /* ---- Moving things (ops_move.c) ---- */
 
 /* Rows of a table (V, C), looked up: ids of shape (...) -> (..., C). */

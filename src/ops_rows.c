@@ -23,6 +23,7 @@ typedef struct {
     int queries; /* T of (..., T, S) */
     const int *target;
     double factor;
+    float smoothing;
 } Rows;
 
 static void for_rows(long rows, Rows *r, void (*work)(long, long, void *))
@@ -263,11 +264,14 @@ static void cross_entropy_rows(long from, long to, void *context)
                                   greatest);
         r->mean[i] = greatest;
         r->scale[i] = (float)(1 / sum);
-        r->y[i] = (float)log(sum) + (greatest - x[r->target[i]]);
+        float wanted = x[r->target[i]];
+        if (r->smoothing > 0)
+            wanted += r->smoothing * (kernel_sum(n, x) / n - wanted);
+        r->y[i] = (float)log(sum) + (greatest - wanted);
     }
 }
 
-/* dx = (softmax(x) - 1 at the target) / how many targets count. */
+/* dx = (softmax(x) - what was wanted) / how many targets count. */
 static void cross_entropy_back_rows(long from, long to, void *context)
 {
     const Rows *r = context;
@@ -277,13 +281,13 @@ static void cross_entropy_back_rows(long from, long to, void *context)
             continue;
         const float *x = r->x + i * n;
         float *dx = r->dx + i * n, factor = (float)r->factor;
-        float scale = factor * r->scale[i];
+        float scale = factor * r->scale[i], each = factor * r->smoothing / n;
         for (long j = 0; j < n; j += LANES) {
             long m = n - j < LANES ? n - j : LANES;
             V p = v_exp(v_load_some(x + j, m) - r->mean[i]);
-            v_store_some(dx + j, v_load_some(dx + j, m) + p * scale, m);
+            v_store_some(dx + j, v_load_some(dx + j, m) + (p * scale - each), m);
         }
-        dx[r->target[i]] -= factor;
+        dx[r->target[i]] -= factor * (1 - r->smoothing);
     }
 }
 
@@ -291,6 +295,7 @@ typedef struct {
     const int *target;
     float *greatest, *scale; /* of each row */
     long counted;
+    float smoothing;
 } CrossEntropySaved;
 
 static void cross_entropy_backward(Op *op)
@@ -303,11 +308,17 @@ static void cross_entropy_backward(Op *op)
     r.mean = saved->greatest;
     r.scale = saved->scale;
     r.target = saved->target;
+    r.smoothing = saved->smoothing;
     r.factor = *op_gout(op) / saved->counted;
     for_rows(t_rows_of(x), &r, cross_entropy_back_rows);
 }
 
 Tensor *t_cross_entropy(Tensor *logits, const Ids *targets)
+{
+    return t_cross_entropy_smoothed(logits, targets, 0);
+}
+
+Tensor *t_cross_entropy_smoothed(Tensor *logits, const Ids *targets, float smoothing)
 {
     Tensor *x = t_contiguous(logits);
     Op *op = t_op("cross_entropy", cross_entropy_backward, x);
@@ -321,8 +332,8 @@ Tensor *t_cross_entropy(Tensor *logits, const Ids *targets)
                   targets->size);
     Tensor *y = op_out_of(op, 0, NULL);
     CrossEntropySaved *saved = op_save(op, sizeof *saved);
-    *saved = (CrossEntropySaved){.target = targets->at};
-    Rows r = {.columns = V, .x = x->data, .target = targets->at};
+    *saved = (CrossEntropySaved){.target = targets->at, .smoothing = smoothing};
+    Rows r = {.columns = V, .x = x->data, .target = targets->at, .smoothing = smoothing};
     r.mean = saved->greatest = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
     r.scale = saved->scale = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));
     r.y = tape_alloc(op_tape(op), (size_t)rows * sizeof(float));

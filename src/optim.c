@@ -196,3 +196,9 @@ double cosine_schedule(long step, long steps, long warmup, double peak, double l
     double done = (double)(step - warmup) / (double)(steps - warmup);
     return least + 0.5 * (1 + cos(3.14159265358979323846 * done)) * (peak - least);
 }
+
+double inverse_sqrt_schedule(long step, long warmup, double peak)
+{
+    double through = (double)(step + 1) / (double)(warmup > 0 ? warmup : 1);
+    return peak * (through < 1 ? through : 1 / sqrt(through));
+}

@@ -44,8 +44,15 @@ const char *gradient_first_nan(const Params *params);
  * or if `most` is 0. (PyTorch: clip_grad_norm_.) */
 double clip_factor(double norm, double most);
 
+typedef enum { SCHEDULE_COSINE, SCHEDULE_INVERSE_SQRT } ScheduleKind;
+
 /* Linear warm-up over `warmup` steps, then half a cosine from `peak` down to `least` at
  * step `steps`, as nanoGPT has it. Steps count from 0. */
 double cosine_schedule(long step, long steps, long warmup, double peak, double least);
+
+/* Linear warm-up until step `warmup`, then falling as 1 / sqrt(step), for ever (Vaswani et
+ * al. 2017, equation 3). Theirs is the one of peak 1 / sqrt(C warmup), at their steps, which
+ * count from 1. A warm-up of 0 counts as 1: it has to fall from somewhere. */
+double inverse_sqrt_schedule(long step, long warmup, double peak);
 
 #endif

@@ -2,6 +2,7 @@
 #include "text.h"
 #include "random.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 Corpus corpus_of(int *token, long size)
@@ -81,6 +82,38 @@ void corpus_batch(Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *ta
     }
 }
 
+/* Windows in a part: one less than would fit, so that the parts can be displaced. */
+static long part_of(const Corpus *c, int B, int T)
+{
+    return ((c->train - 1) / B - T) / T;
+}
+
+bool corpus_feeds(const Corpus *corpus, int batch, int context, const char *path,
+                  Error *error)
+{
+    return part_of(corpus, batch, context) > 0 ||
+           fail(error,
+                "%s is too short: its %ld tokens, cut into a --batch of %d parts, leave "
+                "less than two windows of %d each; use a longer text or a smaller --batch",
+                path, corpus->size, batch, context);
+}
+
+long corpus_continue(const Corpus *corpus, uint64_t seed, long step, Ids *tokens,
+                     Ids *targets)
+{
+    int B = tokens->shape[0], T = tokens->shape[1];
+    long windows = part_of(corpus, B, T), part = (corpus->train - 1) / B;
+    long first = random_below(seed, random_stream("part"), (uint64_t)(step / windows),
+                              (uint64_t)T);
+    for (int b = 0; b < B; b++)
+        for (int t = 0; t < T; t++) {
+            long at = b * part + first + step % windows * T + t;
+            tokens->at[b * T + t] = corpus->token[at];
+            targets->at[b * T + t] = corpus->token[at + 1];
+        }
+    return step % windows * T;
+}
+
 long corpus_windows(const Corpus *corpus, long from, long to, long first, Ids *tokens,
                     Ids *targets)
 {
@@ -96,4 +129,25 @@ long corpus_windows(const Corpus *corpus, long from, long to, long first, Ids *t
         }
     }
     return predictions;
+}
+
+double corpus_counting_loss(const Corpus *c, int V, bool pairs)
+{
+    if (pairs && V > MOST_COUNTED)
+        return NAN;
+    size_t rows = pairs ? (size_t)V : 1;
+    double *count = allocate(rows * (size_t)V, sizeof *count), loss = 0;
+    double *all = allocate(rows, sizeof *all);
+    for (long i = 1; i < c->size; i++) {
+        int row = pairs ? c->token[i - 1] : 0;
+        double *one = &count[(long)row * V + c->token[i]];
+        if (i < c->train) {
+            *one += 1;
+            all[row] += 1;
+        } else if (i > c->train)
+            loss -= log((*one + 1) / (all[row] + V));
+    }
+    free(count);
+    free(all);
+    return loss / (double)(c->size - c->train - 1);
 }

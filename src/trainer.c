@@ -253,7 +253,9 @@ static bool draw_losses(const Run *run, Error *error)
                    .x_label = "step",
                    .y_label = "loss, nats per token",
                    .lines = lines,
-                   .count = 2};
+                   .count = 2,
+                   .references = run->learner->levels,
+                   .reference_count = run->learner->level_count};
     bool drawn = plot_lines(in_folder(run, "loss.svg"), &chart, error);
     free(numbers);
     return drawn;
@@ -347,13 +349,20 @@ static bool write_row(Run *run, double val_loss, Error *error)
 
 /* ---- The loop ---- */
 
+static double scheduled_rate(const TrainerSettings *set, long step)
+{
+    if (set->schedule == SCHEDULE_INVERSE_SQRT)
+        return inverse_sqrt_schedule(step, set->warmup, set->learning_rate);
+    return cosine_schedule(step, set->steps, set->warmup, set->learning_rate,
+                           set->min_learning_rate);
+}
+
 static bool take_step(Run *run, Error *error)
 {
     const Learner *l = run->learner;
     const TrainerSettings *set = run->set;
     double start = now();
-    run->learning_rate = cosine_schedule(run->step, set->steps, set->warmup,
-                                         set->learning_rate, set->min_learning_rate);
+    run->learning_rate = scheduled_rate(set, run->step);
     tape_reset(run->tape, run->step);
     Tensor *loss_tensor = l->loss(l->model, run->tape, run->step);
     double loss = t_item(loss_tensor);

@@ -13,6 +13,7 @@
 #define LINEAGE_TRAINER_H
 
 #include "nn.h"
+#include "plot.h"
 #include "safetensors.h"
 
 /* What is to be trained. `model` is handed to every function. */
@@ -30,6 +31,9 @@ typedef struct {
     /* Shows what the model has learned after so many steps. NULL: nothing to show. */
     void (*show)(void *model, long step);
 
+    const PlotReference *levels; /* losses to compare with, for the picture */
+    int level_count;
+
     const SafeMetadata *metadata; /* what model.safetensors says of itself */
     int metadata_count;
     const char *identity; /* what must be the same for a run to be resumed, in words */
@@ -38,8 +42,10 @@ typedef struct {
 typedef struct {
     const char *out; /* the folder */
     int optimizer;   /* an OptimizerKind */
+    int schedule;    /* a ScheduleKind */
     const char *title;
     bool resume;
+    bool profile; /* print in the end where the time went */
     long steps, eval_every, warmup;
     uint64_t seed;
     double learning_rate, min_learning_rate, beta1, beta2, weight_decay, clip;

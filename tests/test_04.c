@@ -674,7 +674,7 @@ START_TEST(bad_checkpoints_are_refused)
     assert_refused(
         "nowhere.safetensors: No such file or directory; give weights with --load", PROBE,
         "nowhere.safetensors", in, out);
-    assert_refused("probe needs --input", "probe --load %s", in);
+    assert_refused("probe needs --load FILE, --input", "probe --load %s", in);
 
     write_weights(scratch("w"), gpt, (Writing){.metadata = &two_heads, 1});
     assert_refused("--width 16", PROBE " --width 16", scratch("w"), in, out);

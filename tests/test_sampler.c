@@ -423,6 +423,27 @@ static void generate(Generator *g, int *text, int n)
         text[i] = generator_next(g);
 }
 
+START_TEST(a_model_without_end_reads_on)
+{
+    Parrot parrot;
+    Generator *g = generator_of(&parrot, 0, 0);
+    parrot.context = LONGEST;
+    int text[LONGEST] = {3, 1, 4};
+    generator_read(g, text, 3);
+    assert_last_call(&parrot, 0, 3, text);
+    for (int n = 3; n < LONGEST; n++) {
+        int expected = expected_next(text, n);
+        text[n] = generator_next(g);
+        ck_assert_int_eq(text[n], expected);
+        assert_last_call(&parrot, n, 1, text + n);
+    }
+    generator_restart(g, 1);
+    generator_read(g, text, 2);
+    assert_last_call(&parrot, 0, 2, text);
+    generator_free(g);
+}
+END_TEST
+
 START_TEST(a_restart_with_the_same_seed_repeats_the_text)
 {
     enum { N = 40 };
@@ -474,4 +495,5 @@ SUITE("sampler", 10, all_tokens_come_as_often_as_they_are_likely,
       beyond_the_context_the_last_half_is_read_again,
       of_a_prompt_beyond_the_context_the_last_half_is_read, contexts_of_one_and_two_work,
       an_overflow_in_the_midst_of_reading_keeps_what_still_counts,
-      a_restart_with_the_same_seed_repeats_the_text, each_token_has_a_draw_of_its_own)
+      a_model_without_end_reads_on, a_restart_with_the_same_seed_repeats_the_text,
+      each_token_has_a_draw_of_its_own)

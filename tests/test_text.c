@@ -3,6 +3,7 @@
 #include "suite.h"
 #include "text.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A corpus that says of every token where it stands. */
@@ -315,6 +316,85 @@ START_TEST(after_the_last_window_there_is_nothing)
 }
 END_TEST
 
+/* ---- Reading on and on ---- */
+
+START_TEST(each_text_of_a_batch_goes_on_where_it_ended)
+{
+    enum { B = 3, T = 7 };
+    Corpus c = counting(200); /* 180 to train on, parts of 59: 7 windows, displaced */
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);
+    int begun = 0, next[B] = {0};
+    for (long step = 0; step < 40; step++) {
+        long past = corpus_continue(&c, 5, step, tokens, targets);
+        ck_assert_int_eq(past, step % 7 * T);
+        begun += past == 0;
+        for (int b = 0; b < B; b++) {
+            const int *row = tokens->at + b * T;
+            ck_assert(past == 0 || row[0] == next[b]);
+            next[b] = row[T - 1] + 1;
+            for (int t = 0; t < T; t++) {
+                ck_assert_int_eq(row[t], row[0] + t);
+                ck_assert_int_eq(targets->at[b * T + t], row[t] + 1);
+                ck_assert(row[t] >= b * 59 && row[t] < (b + 1) * 59);
+            }
+        }
+    }
+    ck_assert_int_eq(begun, 6);
+    tape_free(tape);
+    corpus_free(&c);
+}
+END_TEST
+
+START_TEST(every_pass_through_the_parts_is_displaced)
+{
+    Corpus c = counting(1000);
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Ids *tokens = ids_new(tape, 2, 50), *targets = ids_new(tape, 2, 50);
+    long least = 1000, most = 0;
+    for (long pass = 0; pass < 30; pass++) {
+        ck_assert_int_eq(corpus_continue(&c, 1, pass * 7, tokens, targets), 0);
+        least = tokens->at[0] < least ? tokens->at[0] : least;
+        most = tokens->at[0] > most ? tokens->at[0] : most;
+    }
+    ck_assert(least < 10 && most >= 40 && most < 50);
+    tape_free(tape);
+    corpus_free(&c);
+}
+END_TEST
+
+START_TEST(parts_too_short_for_two_windows_are_refused)
+{
+    Error error = {""};
+    Corpus c = corpus_of(NULL, 200);
+    ck_assert(corpus_feeds(&c, 3, 29, "a.txt", &error));
+    ck_assert(!corpus_feeds(&c, 3, 30, "a.txt", &error));
+    assert_contains(error.text, "a.txt is too short: its 200 tokens");
+    assert_contains(error.text, "--batch of 3");
+}
+END_TEST
+
+/* ---- Counting ---- */
+
+/* Nine a's, then b: by hand. */
+START_TEST(counting_knows_what_it_saw_once_more_than_it_did)
+{
+    int *token = allocate(20, sizeof *token);
+    token[19] = 1;
+    Corpus c = corpus_of(token, 20); /* 18 to train on: 17 times a after a; then a, b */
+    ck_assert_double_eq_tol(corpus_counting_loss(&c, 2, false), log(19.0 / 1), 1e-12);
+    ck_assert_double_eq_tol(corpus_counting_loss(&c, 2, true), log(19.0 / 1), 1e-12);
+    token[19] = 0;
+    ck_assert_double_eq_tol(corpus_counting_loss(&c, 2, false), log(19.0 / 18), 1e-12);
+    for (int i = 0; i < 20; i++)
+        token[i] = i % 2;
+    ck_assert_double_eq_tol(corpus_counting_loss(&c, 2, false), log(19.0 / 10), 1e-12);
+    ck_assert_double_eq_tol(corpus_counting_loss(&c, 2, true), log(11.0 / 10), 1e-12);
+    ck_assert(isnan(corpus_counting_loss(&c, MOST_COUNTED + 1, true)));
+    corpus_free(&c);
+}
+END_TEST
+
 SUITE("text", 10, the_last_tenth_is_for_validation, a_corpus_owns_its_tokens,
       a_text_that_fits_just_so_is_taken, a_text_that_is_too_short_is_refused,
       a_context_in_which_nothing_is_predicted_is_refused,
@@ -323,4 +403,7 @@ SUITE("text", 10, the_last_tenth_is_for_validation, a_corpus_owns_its_tokens,
       batches_depend_on_seed_and_step_alone,
       every_token_but_the_first_of_a_window_is_predicted_once,
       a_last_window_in_part_is_read_as_far_as_it_goes,
-      after_the_last_window_there_is_nothing)
+      after_the_last_window_there_is_nothing, each_text_of_a_batch_goes_on_where_it_ended,
+      every_pass_through_the_parts_is_displaced,
+      parts_too_short_for_two_windows_are_refused,
+      counting_knows_what_it_saw_once_more_than_it_did)

@@ -4,14 +4,13 @@
 #include "mlp_tensors.h"
 #include "ops.h"
 #include "optim.h"
-#include "options.h"
-#include "parallel.h"
 #include "plot.h"
+#include "program.h"
+#include "text.h"
 #include "tokenizer.h"
 #include "verify.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,9 +37,9 @@ static const char *in_folder(const Settings *set, const char *name)
 
 /* ---- 1. A number that knows its gradient ---- */
 
-static bool run_number(const Settings *set, Error *error)
+static bool run_number(void *settings, Error *error)
 {
-    (void)set, (void)error;
+    (void)settings, (void)error;
     Scalars *tape = scalars_new();
     Scalar *a = s_new(tape, 2), *b = s_new(tape, -3);
     Scalar *c = s_add(s_mul(a, b), s_exp(a));
@@ -149,8 +148,9 @@ static double rate_at(int step, int steps)
     return 1 - 0.9 * step / steps;
 }
 
-static bool run_moons(const Settings *set, Error *error)
+static bool run_moons(void *settings, Error *error)
 {
+    const Settings *set = settings;
     Scalars *tape = scalars_new();
     Moons moons = moons_new((unsigned)set->seed);
     Mlp mlp = mlp_new(tape, set->hidden, (unsigned)set->seed);
@@ -172,7 +172,8 @@ static bool run_moons(const Settings *set, Error *error)
     double seconds = now() - start;
     printf("   step %3d   %13s  %3d of %d\n\n   %.2f ms a step\n\n", set->steps, "",
            mlp_right(&mlp, &moons), POINTS, 1e3 * seconds / set->steps);
-    bool drawn = draw_moons(in_folder(set, "moons.svg"), &mlp, &moons, error);
+    bool drawn = folder_make(set->out, error) &&
+                 draw_moons(in_folder(set, "moons.svg"), &mlp, &moons, error);
     scalars_free(tape);
     return drawn;
 }
@@ -216,8 +217,9 @@ static double learn_bigram(const Settings *set, Bigram *bigram, const Corpus *co
     return loss;
 }
 
-static bool run_bigram(const Settings *set, Error *error)
+static bool run_bigram(void *settings, Error *error)
 {
+    const Settings *set = settings;
     Corpus corpus = {0};
     Tokenizer *tokenizer = NULL;
     if (!read_corpus(set, &corpus, &tokenizer, error)) {
@@ -281,8 +283,9 @@ static void race(int hidden, const Moons *moons)
     scalars_free(scalars);
 }
 
-static bool run_tensors(const Settings *set, Error *error)
+static bool run_tensors(void *settings, Error *error)
 {
+    const Settings *set = settings;
     (void)error;
     Moons moons = moons_new((unsigned)set->seed);
     printf("4. The same graph with fewer, fatter nodes\n\n"
@@ -309,8 +312,9 @@ static Scalar **weights_of(const Mlp *mlp, int layer)
     return weights;
 }
 
-static bool run_verify(const Settings *set, Error *error)
+static bool run_verify(void *settings, Error *error)
 {
+    const Settings *set = settings;
     Scalars *scalars = scalars_new();
     Tape *tape = tape_new(TAPE_PROBE, 1);
     Moons moons = moons_new((unsigned)set->seed);
@@ -338,12 +342,14 @@ static bool run_verify(const Settings *set, Error *error)
 
 /* ---- The program ---- */
 
-static bool run_all(const Settings *set, Error *error)
+static bool run_all(void *settings, Error *error)
 {
+    const Settings *set = settings;
     printf("Chapter 00: from one number that knows its gradient to tensors.\n"
            "Read along in chapters/00-autograd/README.md.\n\n");
-    if (!run_number(set, error) || !run_moons(set, error) || !run_bigram(set, error) ||
-        !run_tensors(set, error) || !run_verify(set, error))
+    if (!run_number(settings, error) || !run_moons(settings, error) ||
+        !run_bigram(settings, error) || !run_tensors(settings, error) ||
+        !run_verify(settings, error))
         return false;
     printf("%s/moons.svg shows the line between the moons. Try next\n"
            "  build/chapter-00 moons --hidden 3\n"
@@ -352,24 +358,16 @@ static bool run_all(const Settings *set, Error *error)
     return true;
 }
 
-static const struct {
-    const char *name;
-    bool (*run)(const Settings *, Error *);
-} verbs[] = {{"", run_all},          {"number", run_number},   {"moons", run_moons},
-             {"bigram", run_bigram}, {"tensors", run_tensors}, {"verify", run_verify}};
-
-static const char usage[] =
-    "Autograd. Read chapters/00-autograd/README.md beside it.\n\n"
-    "build/chapter-00           all of the chapter, in order\n"
-    "build/chapter-00 number    a number that knows its gradient\n"
-    "build/chapter-00 moons     neurons that separate two moons\n"
-    "build/chapter-00 bigram    the first language model\n"
-    "build/chapter-00 tensors   the same network in scalars and in tensors: a race\n"
-    "build/chapter-00 verify    the same network in both, side by side";
+static const Verb verbs[] = {
+    {"", run_all, "all of the chapter, in order"},
+    {"number", run_number, "a number that knows its gradient"},
+    {"moons", run_moons, "neurons that separate two moons"},
+    {"bigram", run_bigram, "the first language model"},
+    {"tensors", run_tensors, "the same network in scalars and in tensors: a race"},
+    {"verify", run_verify, "the same network in both, side by side"}};
 
 int main(int argc, char **argv)
 {
-    signal(SIGXFSZ, SIG_IGN);
     Settings set = {"data/shakespeare.txt", "runs/00-autograd", 100, 16, 120, 0, 1};
     Option list[] = {
         option_int("steps", &set.steps, 1, 1000000, "steps for the moons"),
@@ -381,23 +379,14 @@ int main(int argc, char **argv)
         option_long("seed", &set.seed, 0, 1L << 31, "where random numbers begin"),
         option_int("threads", &set.threads, 0, 32, "threads; 0 for one a processor"),
     };
-    const OptionGroup group = OPTION_GROUP("options", list);
-    if (options_want_help(argc, argv)) {
-        options_help(stdout, usage, &group, 1);
-        return 0;
-    }
-    Error error = {""};
-    const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
-    int skip = *verb ? 2 : 1, chosen = -1;
-    for (int i = 0; i < (int)(sizeof verbs / sizeof verbs[0]); i++)
-        if (strcmp(verb, verbs[i].name) == 0)
-            chosen = i;
-    bool done = chosen >= 0 || fail(&error, "there is no \"%s\"; see --help", verb);
-    done = done && options_parse(&group, 1, argc - skip, argv + skip, &error);
-    if (done)
-        parallel_threads(set.threads);
-    done = done && folder_make(set.out, &error) && verbs[chosen].run(&set, &error);
-    if (!done)
-        fprintf(stderr, "chapter-00: %s\n", error.text);
-    return done ? 0 : 1;
+    OptionGroup group = OPTION_GROUP("options", list);
+    const Program program = {.name = "00-autograd",
+                             .title = "Autograd",
+                             .self = &set,
+                             .verbs = verbs,
+                             .verb_count = (int)(sizeof verbs / sizeof verbs[0]),
+                             .groups = &group,
+                             .group_count = 1,
+                             .threads = &set.threads};
+    return program_main(&program, argc, argv);
 }
