@@ -116,6 +116,11 @@ void tape_note(Tape *tape, const char *text, const char *file, int line);
  * NULL when all are. For the message that a NaN deserves. */
 const char *tape_first_nan(Tape *tape);
 
+/* The result of the operation of that name that was recorded as number `number`, counted
+ * from 0: what a model computed along the way, without a change to the model. NULL if there
+ * were not so many. */
+Tensor *tape_result(const Tape *tape, const char *name, int number);
+
 /* ---- Making tensors ---- */
 
 /* The compiler counts the sizes: there is no terminator to forget. */

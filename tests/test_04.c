@@ -850,6 +850,32 @@ START_TEST(the_guided_run_says_what_it_does_and_where_everything_is)
 }
 END_TEST
 
+START_TEST(every_head_is_drawn)
+{
+    char output[4096];
+    assert_runs(PROGRAM " train " SMALL "--steps 2 --out %s", scratch("run"));
+    assert_runs(PROGRAM " attention --prompt 'To be or' --out %s", scratch("run"));
+    const char *const heads[] = {"0-0", "0-1", "1-0", "1-1"};
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "run/attention-%s.svg", heads[i]);
+        ck_assert(file_exists(scratch(name)));
+    }
+    ck_assert(!file_exists(scratch("run/attention-2-0.svg")));
+    const char *const refused[][2] = {
+        {"", "--prompt TEXT"},
+        {"--prompt ''", "an empty --prompt"},
+        {"--prompt 'a text of more than sixteen'", "has 27 tokens and the context is 16"},
+        {"--prompt 'snow\xe2\x98\x83'", "--prompt: "}};
+    for (int i = 0; i < 4; i++) {
+        int status = run_command(output, sizeof output, PROGRAM " attention --out %s %s",
+                                 scratch("run"), refused[i][0]);
+        ck_assert_int_eq(status, 1);
+        assert_contains(output, refused[i][1]);
+    }
+}
+END_TEST
+
 SUITE("04-gpt", 60, probe_agrees_with_pytorch_in_every_logit_and_gradient,
       half_precision_files_give_pytorchs_numbers,
       published_files_with_prefix_buffers_and_config_json_load,
@@ -865,4 +891,4 @@ SUITE("04-gpt", 60, probe_agrees_with_pytorch_in_every_logit_and_gradient,
       folders_that_cannot_be_written_are_refused, a_full_disk_loses_nothing,
       eval_measures_what_training_measured,
       samples_repeat_with_the_seed_and_begin_with_the_prompt,
-      the_guided_run_says_what_it_does_and_where_everything_is)
+      the_guided_run_says_what_it_does_and_where_everything_is, every_head_is_drawn)

@@ -1213,6 +1213,20 @@ START_TEST(the_first_operation_without_a_finite_result_is_named)
 }
 END_TEST
 
+START_TEST(results_along_the_way_can_be_found_on_the_tape)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 3), 1));
+    Tensor *first = t_exp(x), *middle = t_log(first), *last = t_exp(middle);
+    ck_assert_ptr_eq(tape_result(tape, "exp", 0), first);
+    ck_assert_ptr_eq(tape_result(tape, "log", 0), middle);
+    ck_assert_ptr_eq(tape_result(tape, "exp", 1), last);
+    ck_assert_ptr_null(tape_result(tape, "exp", 2));
+    ck_assert_ptr_null(tape_result(tape, "tanh", 0));
+    tape_free(tape);
+}
+END_TEST
+
 START_TEST(the_infinities_of_a_mask_are_meant)
 {
     Tape *tape = tape_new(TAPE_PROBE, 1);
@@ -1282,4 +1296,4 @@ SUITE("tensor", 20, DEBUG_TESTS views_read_the_same_storage_differently,
       a_recording_tape_keeps_everything,
       draws_of_a_step_can_be_repeated_and_are_all_different,
       the_first_operation_without_a_finite_result_is_named,
-      the_infinities_of_a_mask_are_meant)
+      results_along_the_way_can_be_found_on_the_tape, the_infinities_of_a_mask_are_meant)

@@ -1,11 +1,15 @@
 /* main.c - the program around GPT: its options, and how weights from elsewhere are read. */
+#include "files.h"
 #include "gpt.h"
 #include "language.h"
 #include "optim.h"
+#include "plot.h"
 #include "spec.h"
 #include "verify.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     LanguageProgram program;
@@ -149,6 +153,86 @@ static bool verify(void)
     return passed;
 }
 
+/* ---- Who looks at whom ---- */
+
+/* The names of rows and columns: the tokens themselves. */
+static const char *const *names_of(Tape *tape, const Tokenizer *tokenizer,
+                                   const Ids *tokens)
+{
+    char **name = tape_alloc(tape, (size_t)tokens->size * sizeof *name);
+    for (long i = 0; i < tokens->size; i++) {
+        int length;
+        const char *bytes = tokenizer_bytes(tokenizer, tokens->at[i], &length);
+        name[i] = tape_alloc(tape, (size_t)length + 1);
+        memcpy(name[i], bytes, (size_t)length);
+        name[i][length] = 0;
+    }
+    return (const char *const *)name;
+}
+
+/* A picture of the weights of every head, out of the softmax of its block. */
+static bool draw_heads(const Chapter *chapter, Tape *tape, HeatMap map, Error *error)
+{
+    const char *out = chapter->program.common.training.out;
+    for (int l = 0; l < chapter->config.layers; l++)
+        for (int h = 0; h < chapter->config.heads; h++) {
+            Tensor *weights = t_select(tape_result(tape, "softmax", l), 1, h);
+            char path[1100], title[64];
+            snprintf(path, sizeof path, "%s/attention-%d-%d.svg", out, l, h);
+            snprintf(title, sizeof title, "block %d, head %d", l, h);
+            map.values = weights->data;
+            map.title = title;
+            if (!plot_heat_map(path, &map, error))
+                return false;
+        }
+    return true;
+}
+
+static bool draw_attention(void *self, Error *error)
+{
+    Language *language = self;
+    Chapter *chapter = language->program->self;
+    const char *text = language->prompt, *out = chapter->program.common.training.out;
+    if (!text || !*text)
+        return fail(error, "attention needs a text to look at, not %s: --prompt TEXT",
+                    text ? "an empty --prompt" : "none");
+    if (!language_load(language, error) || !folder_make(out, error))
+        return false;
+    long count;
+    int *token = tokenizer_encode(language->tokenizer, text, (long)strlen(text), &count,
+                                  error);
+    if (!token)
+        return fail_within(error, "--prompt");
+    if (count > chapter->config.context) {
+        free(token);
+        return fail(error, "--prompt has %ld tokens and the context is %d", count,
+                    chapter->config.context);
+    }
+    int T = (int)count;
+    Tape *tape = tape_new(TAPE_PROBE, 0);
+    Ids *tokens = ids_new(tape, 1, T);
+    memcpy(tokens->at, token, (size_t)T * sizeof *token);
+    free(token);
+    gpt_forward(chapter->gpt, tokens, NULL, 0);
+    const char *const *names = names_of(tape, language->tokenizer, tokens);
+    HeatMap map = {.y_label = "who looks",
+                   .x_label = "at whom",
+                   .rows = T,
+                   .columns = T,
+                   .row_names = names,
+                   .column_names = names,
+                   .most = 1};
+    bool drawn = draw_heads(chapter, tape, map, error);
+    tape_free(tape);
+    if (drawn)
+        printf("%s/attention-<block>-<head>.svg: %d pictures\n", out,
+               chapter->config.layers * chapter->config.heads);
+    return drawn;
+}
+
+static const Verb verbs[] = {
+    {"attention", draw_attention, "pictures of who looks at whom in --prompt"}};
+
 int main(int argc, char **argv)
 {
     Chapter chapter = {.config = {.context = 64, .layers = 4, .heads = 4, .width = 128}};
@@ -171,6 +255,8 @@ int main(int argc, char **argv)
         .options = options,
         .option_count = (int)(sizeof options / sizeof options[0]),
         .context = &config->context,
+        .verbs = verbs,
+        .verb_count = 1,
         .self = &chapter,
         .settle = settle,
         .vocabulary = vocabulary,
