@@ -33,6 +33,7 @@ struct Tape {
     Op *last;      /* the operation recorded last */
     bool finished; /* backward has been here */
     Spare *spare;
+    Profile *profile;
 
     const char *text, *file; /* the last t_shaped that held */
     int line;
@@ -178,6 +179,11 @@ Mark tape_mark(const Tape *tape)
 
 /* ---- Mistakes ---- */
 
+void tape_profile(Tape *tape, Profile *profile)
+{
+    tape->profile = profile;
+}
+
 void tape_note(Tape *tape, const char *text, const char *file, int line)
 {
     tape->text = text;
@@ -248,6 +254,7 @@ Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *
     if (!tape)
         op_misuse(NULL, name, "no input is on a tape: begin with t_on(tape, parameter)");
 
+    profile_turn(tape->profile, name, PROFILE_FORWARD);
     Op *op = tape_alloc(tape, sizeof *op);
     *op = (Op){.name = name, .tape = tape, .backward = backward, .inputs = inputs};
     op->text = tape->text;
@@ -412,6 +419,7 @@ void backward(Tensor *loss)
         if (!storage->grad)
             continue; /* the loss does not depend on it */
         tape_note(tape, op->text, op->file, op->line);
+        profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
         op->backward(op);
         if (storage->origin == op && !storage->keeps_grad)
             hand_back(tape, storage);

@@ -23,6 +23,7 @@
 #define LINEAGE_TENSOR_H
 
 #include "error.h"
+#include "profile.h"
 #include <stdint.h>
 
 enum { MAX_RANK = 6, T_ALIGNMENT = 64 /* bytes, of all data */ };
@@ -108,6 +109,9 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x);
  * to the gradients in the storages. Once per recording. A gradient that nothing will ask
  * for any more gives its memory back, unless t_keep_grad wants it. */
 void backward(Tensor *loss);
+
+/* From now on every operation tells the profile when its turn begins. NULL: no more. */
+void tape_profile(Tape *tape, Profile *profile);
 
 /* Remembers a place in the program, to be named if something goes wrong after it. */
 void tape_note(Tape *tape, const char *text, const char *file, int line);

@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char log_header[] =
@@ -27,6 +26,8 @@ typedef struct {
     const TrainerSettings *set;
     Tape *tape;
     Optimizer *optimizer;
+    Profile *profile; /* NULL if none is wanted */
+    long profiled;    /* steps */
 
     long step; /* taken so far */
     double seconds;
@@ -49,13 +50,6 @@ static void on_interrupt(int signal)
 {
     (void)signal;
     interrupted = 1;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* "<folder>/<name>"; the result is overwritten by the fourth call after it. */
@@ -292,9 +286,9 @@ static void print_progress(const Run *run, double loss)
 static void show_live(Run *run, double loss)
 {
     enum { WIDTH = 16, POINTS = 4096 };
-    if (!isatty(STDOUT_FILENO) || now() - run->shown < 0.2)
+    if (!isatty(STDOUT_FILENO) || seconds_now() - run->shown < 0.2)
         return;
-    run->shown = now();
+    run->shown = seconds_now();
     double curve[POINTS];
     int points = 0;
     for (long i = run->rows > POINTS ? run->rows - POINTS : 0; i < run->rows; i++)
@@ -361,11 +355,13 @@ static bool take_step(Run *run, Error *error)
 {
     const Learner *l = run->learner;
     const TrainerSettings *set = run->set;
-    double start = now();
+    double start = seconds_now();
+    profile_turn(run->profile, "batch", PROFILE_FORWARD);
     run->learning_rate = scheduled_rate(set, run->step);
     tape_reset(run->tape, run->step);
     Tensor *loss_tensor = l->loss(l->model, run->tape, run->step);
     double loss = t_item(loss_tensor);
+    profile_turn(run->profile, NULL, PROFILE_FORWARD);
     if (!isfinite(loss)) {
         const char *where = tape_first_nan(run->tape);
         return fail(error,
@@ -374,6 +370,7 @@ static bool take_step(Run *run, Error *error)
                     run->step + 1, where ? where : "the loss", set->out);
     }
     backward(loss_tensor);
+    profile_turn(run->profile, "gradient norm", PROFILE_FORWARD);
     run->norm = gradient_norm(l->params);
     if (!isfinite(run->norm)) {
         const char *name = gradient_first_nan(l->params);
@@ -382,11 +379,14 @@ static bool take_step(Run *run, Error *error)
                     "checkpoint is in %s; try a lower --lr",
                     run->step + 1, name ? name : "the parameters, together,", set->out);
     }
+    profile_turn(run->profile, "optimizer", PROFILE_FORWARD);
     optimizer_step(run->optimizer, run->learning_rate, clip_factor(run->norm, set->clip));
+    profile_turn(run->profile, NULL, PROFILE_FORWARD);
     run->step++;
     run->loss_sum += loss;
     run->loss_count++;
-    run->seconds += now() - start;
+    run->profiled++;
+    run->seconds += seconds_now() - start;
     show_live(run, loss);
     return true;
 }
@@ -450,6 +450,8 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
 {
     Run run = {.learner = learner, .set = settings, .best = INFINITY};
     run.tape = tape_new(TAPE_TRAINING, settings->seed);
+    run.profile = settings->profile ? profile_new() : NULL;
+    tape_profile(run.tape, run.profile);
     run.optimizer = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
                                   settings->beta1, settings->beta2, settings->weight_decay);
 
@@ -466,10 +468,13 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
     clear_live();
     if (done)
         say_end(&run);
+    if (done && run.profile && run.profiled)
+        profile_print(stdout, run.profile, run.profiled);
     if (run.log && fclose(run.log) != 0 && done)
         done = fail(error, "cannot write %s: %s", run.log_path, strerror(errno));
     optimizer_free(run.optimizer);
     tape_free(run.tape);
+    profile_free(run.profile);
     free(run.row);
     return !done                        ? TRAINER_FAILED
            : run.step < settings->steps ? TRAINER_INTERRUPTED

@@ -13,20 +13,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct {
     const char *data, *out;
     int steps, hidden, bigram_steps, threads;
     long seed;
 } Settings;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static const char *in_folder(const Settings *set, const char *name)
 {
@@ -162,14 +154,14 @@ static bool run_moons(void *settings, Error *error)
            set->hidden, set->hidden, mlp.count, POINTS, scalars_count(tape));
     scalars_rewind(tape, mlp.count);
 
-    double start = now();
+    double start = seconds_now();
     for (int step = 0; step < set->steps; step++) {
         double loss = mlp_step(&mlp, &moons, rate_at(step, set->steps));
         if (step % (set->steps / 5 > 0 ? set->steps / 5 : 1) == 0)
             printf("   step %3d   loss %.4f   %3d of %d points on the right side\n", step,
                    loss, mlp_right(&mlp, &moons), POINTS);
     }
-    double seconds = now() - start;
+    double seconds = seconds_now() - start;
     printf("   step %3d   %13s  %3d of %d\n\n   %.2f ms a step\n\n", set->steps, "",
            mlp_right(&mlp, &moons), POINTS, 1e3 * seconds / set->steps);
     bool drawn = folder_make(set->out, error) &&
@@ -268,13 +260,13 @@ static void race(int hidden, const Moons *moons)
     Tape *tape = tape_new(TAPE_TRAINING, 1);
     double best[2] = {INFINITY, INFINITY};
     for (int round = 0; round < 5; round++) {
-        double start = now();
+        double start = seconds_now();
         mlp_step(&mlp, moons, 0.01);
-        best[0] = fmin(best[0], now() - start);
-        start = now();
+        best[0] = fmin(best[0], seconds_now() - start);
+        start = seconds_now();
         for (int i = 0; i < 10; i++)
             tensor_mlp_step(&tensors, tape, moons, 0.01);
-        best[1] = fmin(best[1], (now() - start) / 10);
+        best[1] = fmin(best[1], (seconds_now() - start) / 10);
     }
     printf("   %7d %12d %14.2f %14.3f %10.0f\n", hidden, mlp.count, 1e3 * best[0],
            1e3 * best[1], best[0] / best[1]);
