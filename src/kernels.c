@@ -1,16 +1,19 @@
 /* kernels.c - the one place where speed is bought with complexity.
  *
- * The matrix product is most of the work of a training step. Three ideas make it fast:
+ * The matrix product is most of the work of a training step. Four ideas make it fast:
  *
- * A *tile* of C, 6 rows by a few vectors, is held in registers while the whole inner
- * dimension passes by. Each step loads a few vectors of B and six numbers of A and makes
- * many multiply-adds of them: arithmetic, not memory, is then the limit.
+ * A *tile* of C, 6 rows by a few vectors, is held in registers while the inner dimension
+ * passes by. Each step loads a few vectors of B and six numbers of A and makes many
+ * multiply-adds of them: arithmetic, not memory, is then the limit.
  *
- * B is *packed*: a panel of it, as wide as a tile, is copied into the order in which it
- * will be read, padded with zeros. The copy stays in the nearest cache and serves all rows.
+ * B is *packed*: cut into panels as wide as a tile, each copied into the order in which it
+ * will be read, padded with zeros. A block of B so prepared stays in the second-level cache
+ * and serves all rows.
  *
- * A is left alone when its rows are contiguous, and packed in the same manner when not.
- * Long inner dimensions are cut into blocks so that what is packed stays small. */
+ * A is left alone when its rows are contiguous, and packed in the same manner when not. The
+ * six rows that a tile needs stay in the nearest cache while all panels pass by.
+ *
+ * While a tile is busy, the part of C below it is already on its way from memory. */
 #include "kernels.h"
 #include "vector.h"
 
@@ -21,7 +24,8 @@ enum {
     TILE_VECTORS = LANES == 16 ? 4 : 2, /* 24 or 12 sums: as many as registers allow */
     TILE_COLUMNS = TILE_VECTORS * LANES,
     BLOCK_K = 256,
-    BLOCK_ROWS = 96
+    BLOCK_COLUMNS = 384, /* of B: 384 KB packed */
+    BLOCK_ROWS = 48      /* of A, where it is packed: 48 KB */
 };
 
 const long kernel_row_grain = TILE_ROWS, kernel_column_grain = TILE_COLUMNS;
@@ -33,22 +37,26 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
                                                        long b_row, float *c, long c_row,
                                                        bool accumulate)
 {
+    float *to[TILE_ROWS];
     V sum[TILE_ROWS][TILE_VECTORS];
     UNROLL
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < rows; r++, c += c_row) {
+        to[r] = c;
         UNROLL
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = accumulate ? v_load(c + r * c_row + v * LANES) : (V){0};
+        for (int v = 0; v < vectors; v++) {
+            sum[r][v] = accumulate ? v_load(c + v * LANES) : (V){0};
+            __builtin_prefetch(c + rows * c_row + v * LANES, 1); /* the next tile's */
+        }
     }
 
-    for (long k = 0; k < K; k++) {
+    for (long k = 0; k < K; k++, a.data += a.column, b += b_row) {
         V right[TILE_VECTORS];
         UNROLL
         for (int v = 0; v < vectors; v++)
-            right[v] = v_load(b + k * b_row + v * LANES);
+            right[v] = v_load(b + v * LANES);
         UNROLL
         for (int r = 0; r < rows; r++) {
-            V left = v_all(a.data[r * a.row + k * a.column]);
+            V left = v_all(a.data[r * a.row]);
             UNROLL
             for (int v = 0; v < vectors; v++)
                 sum[r][v] += left * right[v];
@@ -58,7 +66,7 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
     for (int r = 0; r < rows; r++) {
         UNROLL
         for (int v = 0; v < vectors; v++)
-            v_store(c + r * c_row + v * LANES, sum[r][v]);
+            v_store(to[r] + v * LANES, sum[r][v]);
     }
 }
 
@@ -147,7 +155,11 @@ static void pack_b(long K, long columns, long width, Matrix b, float *out)
 {
     if (columns < width)
         memset(out, 0, (size_t)(K * width) * sizeof *out);
-    if (b.column == 1)
+    if (b.column == 1 &&
+        columns == TILE_COLUMNS) /* a constant length is copied by vectors */
+        for (long k = 0; k < K; k++)
+            memcpy(out + k * TILE_COLUMNS, b.data + k * b.row, TILE_COLUMNS * sizeof *out);
+    else if (b.column == 1)
         for (long k = 0; k < K; k++)
             memcpy(out + k * width, b.data + k * b.row, (size_t)columns * sizeof *out);
     else if (b.row == 1)
@@ -158,66 +170,79 @@ static void pack_b(long K, long columns, long width, Matrix b, float *out)
                 out[k * width + j] = b.data[k * b.row + j * b.column];
 }
 
+/* B[K, columns] as a tile reads it: row k begins at data + k * row and has `width` floats, a
+ * whole number of vectors. */
+typedef struct {
+    const float *data;
+    long row, columns, width;
+} Panel;
+
+/* Where B is as a panel should be, or not used often enough to be worth packing, the panel
+ * is B itself. */
+static Panel panel_of(long M, long K, long columns, Matrix b, float *packed)
+{
+    long width = (columns + LANES - 1) / LANES * LANES;
+    bool fits = b.column == 1 && columns == width;
+    if (fits && (M <= 2 * TILE_ROWS || b.row == width))
+        return (Panel){b.data, b.row, columns, width};
+    pack_b(K, columns, width, b, packed);
+    return (Panel){packed, width, columns, width};
+}
+
 /* A tile that does not fit C, or not its strides, is made aside and then carried over. When
  * adding it begins with what is in C, as any tile does, so that the order of a sum is the
  * same in all of them. */
-static void tile_aside(TileFunction *f, long K, Matrix a, const float *b, long width,
-                       int rows, long columns, Matrix c, bool accumulate)
+static void tile_aside(TileFunction *f, long K, Matrix a, const Panel *b, int rows,
+                       Matrix c, bool accumulate)
 {
     float aside[TILE_ROWS * TILE_COLUMNS] = {0};
     for (int r = 0; accumulate && r < rows; r++)
-        for (long j = 0; j < columns; j++)
-            aside[r * width + j] = c.data[r * c.row + j * c.column];
-    f(K, a, b, width, aside, width, accumulate);
+        for (long j = 0; j < b->columns; j++)
+            aside[r * b->width + j] = c.data[r * c.row + j * c.column];
+    f(K, a, b->data, b->row, aside, b->width, accumulate);
     for (int r = 0; r < rows; r++)
-        for (long j = 0; j < columns; j++)
-            c.data[r * c.row + j * c.column] = aside[r * width + j];
+        for (long j = 0; j < b->columns; j++)
+            c.data[r * c.row + j * c.column] = aside[r * b->width + j];
 }
 
-/* All rows of a block of A times one panel of B. */
-static void multiply_panel(long rows, long columns, long width, long K, Matrix a,
-                           bool packed_a, const float *b, long b_row, Matrix c,
-                           bool accumulate)
+/* As many rows as a tile is high, all columns. */
+static void multiply_strip(int height, long N, long K, Matrix a, const Panel *panels,
+                           Matrix c, bool accumulate)
 {
-    bool direct = columns == width && c.column == 1;
-    for (long i = 0; i < rows;) {
-        int height = tile_height(rows - i);
-        TileFunction *f = tiles[width / LANES - 1][height == 6 ? 3 : height / 2];
-        Matrix left = packed_a ? (Matrix){a.data + i * K, 1, height}
-                               : (Matrix){a.data + i * a.row, a.row, a.column};
-        Matrix to = {c.data + i * c.row, c.row, c.column};
-        if (direct)
-            f(K, left, b, b_row, to.data, c.row, accumulate);
+    for (long j = 0; j < N; j += TILE_COLUMNS) {
+        Panel p = panels[j / TILE_COLUMNS];
+        TileFunction *f = tiles[p.width / LANES - 1][height == 6 ? 3 : height / 2];
+        Matrix to = {c.data + j * c.column, c.row, c.column};
+        if (p.columns == p.width && c.column == 1)
+            f(K, a, p.data, p.row, to.data, c.row, accumulate);
         else
-            tile_aside(f, K, left, b, b_row, height, columns, to, accumulate);
-        i += height;
+            tile_aside(f, K, a, &p, height, to, accumulate);
     }
 }
 
-/* One block of rows and of the inner dimension, all columns. */
+/* One block of columns and of the inner dimension, all rows. */
 static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
                            bool accumulate)
 {
     float packed_a[BLOCK_ROWS * BLOCK_K] __attribute__((aligned(64)));
-    float packed_b[BLOCK_K * TILE_COLUMNS] __attribute__((aligned(64)));
-    bool pack = a.column != 1 && M > 1;
-    if (pack) {
-        pack_a(M, K, a, packed_a);
-        a.data = packed_a;
-    }
+    float packed_b[BLOCK_COLUMNS * BLOCK_K] __attribute__((aligned(64)));
+    Panel panels[BLOCK_COLUMNS / TILE_COLUMNS];
     for (long j = 0; j < N; j += TILE_COLUMNS) {
         long columns = N - j < TILE_COLUMNS ? N - j : TILE_COLUMNS;
-        long width = (columns + LANES - 1) / LANES * LANES;
-        Matrix panel = {b.data + j * b.column, b.row, b.column};
-        Matrix to = {c.data + j * c.column, c.row, c.column};
-        /* For a few rows packing would cost more than it brings. */
-        if (M <= 2 * TILE_ROWS && b.column == 1 && columns == width && c.column == 1) {
-            multiply_panel(M, columns, width, K, a, pack, panel.data, b.row, to,
-                           accumulate);
-            continue;
-        }
-        pack_b(K, columns, width, panel, packed_b);
-        multiply_panel(M, columns, width, K, a, pack, packed_b, width, to, accumulate);
+        Matrix from = {b.data + j * b.column, b.row, b.column};
+        panels[j / TILE_COLUMNS] = panel_of(M, K, columns, from, packed_b + j * K);
+    }
+
+    bool pack = a.column != 1 && M > 1;
+    for (long i = 0, height; i < M; i += height) {
+        height = tile_height(M - i);
+        Matrix left = {a.data + i * a.row, a.row, a.column};
+        if (pack && i % BLOCK_ROWS == 0)
+            pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed_a);
+        if (pack)
+            left = (Matrix){packed_a + i % BLOCK_ROWS * K, 1, height};
+        Matrix to = {c.data + i * c.row, c.row, c.column};
+        multiply_strip((int)height, N, K, left, panels, to, accumulate);
     }
 }
 
@@ -237,11 +262,11 @@ void kernel_matmul(long M, long N, long K, Matrix a, Matrix b, Matrix c, bool ac
                 c.data[i * c.row + j * c.column] = 0;
 
     for (long k = 0; k < K; k += BLOCK_K)
-        for (long i = 0; i < M; i += BLOCK_ROWS) {
-            Matrix left = {a.data + i * a.row + k * a.column, a.row, a.column};
-            Matrix right = {b.data + k * b.row, b.row, b.column};
-            Matrix to = {c.data + i * c.row, c.row, c.column};
-            multiply_block(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, N,
+        for (long j = 0; j < N; j += BLOCK_COLUMNS) {
+            Matrix left = {a.data + k * a.column, a.row, a.column};
+            Matrix right = {b.data + k * b.row + j * b.column, b.row, b.column};
+            Matrix to = {c.data + j * c.column, c.row, c.column};
+            multiply_block(M, N - j < BLOCK_COLUMNS ? N - j : BLOCK_COLUMNS,
                            K - k < BLOCK_K ? K - k : BLOCK_K, left, right, to,
                            accumulate || k > 0);
         }

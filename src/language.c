@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVALUATION_TOKENS = 2048, SHOWN_TOKENS = 240, MOST_VERBS = 16 };
+enum { EVALUATION_TOKENS = 512, SHOWN_TOKENS = 240, MOST_VERBS = 16 };
 enum { SPLIT_ALL, SPLIT_VAL };
 
 Option *language_option(const LanguageProgram *program, const char *name)

@@ -88,9 +88,33 @@ static void merge(Product *p)
     }
 }
 
+static Matrices transposed(Matrices many)
+{
+    long row = many.m.row;
+    many.m.row = many.m.column;
+    many.m.column = row;
+    return many;
+}
+
+/* C' = B' A': where C lies column by column, as the gradient of a transposed weight does,
+ * its transpose lies row by row, which is how tiles are written. */
+static Product row_by_row(Product p)
+{
+    if (p.c.m.column == 1 || p.c.m.row != 1)
+        return p;
+    Product q = p;
+    q.M = p.N;
+    q.N = p.M;
+    q.a = transposed(p.b);
+    q.b = transposed(p.a);
+    q.c = transposed(p.c);
+    return q;
+}
+
 static void multiply(Product p)
 {
     merge(&p);
+    p = row_by_row(p);
     long count = 1;
     bool summed = false;
     for (int d = 0; d < p.rank; d++) {
@@ -129,14 +153,6 @@ static Matrices matrices(const Tensor *x, float *data, const Tensor *y)
     return many;
 }
 
-static Matrices transposed(Matrices many)
-{
-    long row = many.m.row;
-    many.m.row = many.m.column;
-    many.m.column = row;
-    return many;
-}
-
 static Product product_of(const Tensor *y, long M, long N, long K, Matrices a, Matrices b,
                           Matrices c, bool add)
 {
@@ -146,6 +162,17 @@ static Product product_of(const Tensor *y, long M, long N, long K, Matrices a, M
     return p;
 }
 
+/* Where the gradient of input i goes. Only if the input has all the dimensions in front of
+ * y is it not a sum over some of them, and can be set. */
+static Matrices gradient_of(Op *op, int i, const Tensor *y, bool *add)
+{
+    const Tensor *x = op_input_shape(op, i);
+    bool same = x->rank == y->rank &&
+                memcmp(x->shape, y->shape, (size_t)(y->rank - 2) * sizeof *x->shape) == 0;
+    *add = true;
+    return matrices(x, same ? op_grad_to(op, i, add) : op_grad(op, i), y);
+}
+
 /* With Y = A B and the gradient G of Y: dA = G B', dB = A' G. */
 static void matmul_gradients(Op *op)
 {
@@ -153,13 +180,16 @@ static void matmul_gradients(Op *op)
     const Tensor *y = op_output_shape(op);
     long M = y->shape[y->rank - 2], N = y->shape[y->rank - 1], K = a->shape[a->rank - 1];
     Matrices g = matrices(y, (float *)op_gout(op), y);
+    bool add;
     if (op_wants(op, 0)) {
         Matrices right = transposed(matrices(b, op_input(op, 1)->data, y));
-        multiply(product_of(y, M, K, N, g, right, matrices(a, op_grad(op, 0), y), true));
+        Matrices da = gradient_of(op, 0, y, &add);
+        multiply(product_of(y, M, K, N, g, right, da, add));
     }
     if (op_wants(op, 1)) {
         Matrices left = transposed(matrices(a, op_input(op, 0)->data, y));
-        multiply(product_of(y, K, N, M, left, g, matrices(b, op_grad(op, 1), y), true));
+        Matrices db = gradient_of(op, 1, y, &add);
+        multiply(product_of(y, K, N, M, left, g, db, add));
     }
 }
 

@@ -76,9 +76,12 @@ static void concat_backward(Op *op)
     const float *g = op_gout(op);
     for (int i = 0; i < op_inputs(op); i++) {
         const Tensor *x = op_input_shape(op, i);
-        if (op_wants(op, i))
-            walk(x->rank, x->shape, row_copy, 0, (Walked){op_grad(op, i), x->stride}, true,
-                 1, &(Walked){(float *)g, y->stride});
+        if (op_wants(op, i)) {
+            bool add;
+            float *grad = op_grad_to(op, i, &add);
+            walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
+                 &(Walked){(float *)g, y->stride});
+        }
         g += x->shape[dimension] * y->stride[dimension];
     }
 }

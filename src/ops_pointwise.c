@@ -33,8 +33,10 @@ static void add_gradient(Op *op, int i, RowFunction *slope, float constant, int 
         broadcast_strides(other[k], y->rank, stride[k]);
         in[k + 1] = (Walked){other[k]->data, stride[k]};
     }
-    walk(y->rank, y->shape, slope, constant, (Walked){op_grad(op, i), x_stride}, true,
-         1 + others, in);
+    bool add = true;
+    float *grad = t_has_shape(x, y->rank, y->shape) ? op_grad_to(op, i, &add)
+                                                    : op_grad(op, i); /* repeated: summed */
+    walk(y->rank, y->shape, slope, constant, (Walked){grad, x_stride}, add, 1 + others, in);
 }
 
 #define OTHERS(...)                                                                       \
@@ -298,11 +300,15 @@ typedef struct {
 static void draw_factors(long from, long to, void *context)
 {
     const Dropping *d = context;
-    uint32_t below = (uint32_t)(d->p * 0x1p32);
-    for (long i = from; i < to; i++)
-        d->factor[i] = random_bits(d->seed, d->stream, (uint64_t)i) < below
-                           ? 0
-                           : 1 / (1 - d->p);
+    enum { MANY = 1024 };
+    uint32_t bits[MANY], below = (uint32_t)(d->p * 0x1p32);
+    float kept = 1 / (1 - d->p);
+    for (long i = from; i < to; i += MANY) {
+        long n = to - i < MANY ? to - i : MANY;
+        random_blocks(bits, d->seed, d->stream, (uint64_t)i / 4, (n + 3) / 4);
+        for (long j = 0; j < n; j++)
+            d->factor[i + j] = bits[j] < below ? 0 : kept;
+    }
 }
 
 Tensor *t_dropout(Tensor *x, float p)
@@ -313,7 +319,7 @@ Tensor *t_dropout(Tensor *x, float p)
         return x;
     Tensor *factor = t_empty_of(x->tape, x->rank, x->shape);
     Dropping d = {factor->data, t_size(x), p, tape_seed(x->tape), tape_draw(x->tape)};
-    parallel_for(d.n, 4096, draw_factors, &d);
+    parallel_for(d.n, 4096, draw_factors, &d); /* 4 numbers are drawn together */
     return t_mul(x, factor);
 }
 
@@ -349,8 +355,10 @@ static void reduce_backward(Op *op)
 {
     const Reduction *saved = op_saved(op);
     const Tensor *x = op_input_shape(op, 0);
-    walk(x->rank, x->shape, scaled, saved->factor, (Walked){op_grad(op, 0), x->stride},
-         true, 1, &(Walked){(float *)op_gout(op), saved->stride});
+    bool add;
+    float *grad = op_grad_to(op, 0, &add);
+    walk(x->rank, x->shape, scaled, saved->factor, (Walked){grad, x->stride}, add, 1,
+         &(Walked){(float *)op_gout(op), saved->stride});
 }
 
 static void check_dimension(const Tensor *x, const char *name, int dimension)

@@ -20,6 +20,7 @@ typedef struct {
     const float *weight, *bias;
     float *dweight, *dbias;
     float epsilon;
+    bool add;    /* to dx, or set it */
     int queries; /* T of (..., T, S) */
     const int *target;
     double factor;
@@ -57,8 +58,12 @@ static void softmax_back_rows(long from, long to, void *context)
     for (long i = from; i < to; i++) {
         const float *y = r->y + i * n, *g = r->g + i * n;
         float *dx = r->dx + i * n, dot = kernel_dot(n, g, y);
-        for (long j = 0; j < n; j++)
-            dx[j] += y[j] * (g[j] - dot);
+        if (r->add)
+            for (long j = 0; j < n; j++)
+                dx[j] += y[j] * (g[j] - dot);
+        else
+            for (long j = 0; j < n; j++)
+                dx[j] = y[j] * (g[j] - dot);
     }
 }
 
@@ -66,7 +71,7 @@ static void softmax_backward(Op *op)
 {
     const Tensor *y = op_output(op);
     Rows r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
-    r.dx = op_grad(op, 0);
+    r.dx = op_grad_to(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, softmax_back_rows);
 }
 
@@ -108,8 +113,12 @@ static void causal_back_rows(long from, long to, void *context)
     long n = r->columns;
     for (long i = from; i < to; i++) {
         long seen = visible(r, i);
+        float *dx = r->dx + i * n;
+        const float *g = r->g + i * n;
+        if (!r->add)
+            memset(dx, 0, (size_t)n * sizeof *dx);
         for (long j = 0; j < seen; j++)
-            r->dx[i * n + j] += r->g[i * n + j];
+            dx[j] += g[j];
     }
 }
 
@@ -118,7 +127,7 @@ static void causal_backward(Op *op)
     const Tensor *y = op_output_shape(op);
     Rows r = {.columns = y->shape[y->rank - 1], .queries = y->shape[y->rank - 2]};
     r.g = op_gout(op);
-    r.dx = op_grad(op, 0);
+    r.dx = op_grad_to(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, causal_back_rows);
 }
 
@@ -155,40 +164,60 @@ static void layer_norm_rows(long from, long to, void *context)
     }
 }
 
+/* The two sums that the gradient of a row needs, over columns j .. j + m - 1. Where m is a
+ * constant, as in this and in the next such function, loads are vectors. */
+static inline void back_sums(const Rows *r, const float *x, const float *g, float mean,
+                             long j, long m, V *sum, V *sum_x)
+{
+    V e = v_load_some(g + j, m) * v_load_some(r->weight + j, m);
+    *sum += e;
+    *sum_x += e * (v_load_some(x + j, m) - mean);
+}
+
 /* With h = (x - mean) scale and e = g weight: dx = scale (e - mean(e) - h mean(e h)). */
 static void layer_norm_back_rows(long from, long to, void *context)
 {
     const Rows *r = context;
-    long n = r->columns;
+    const long n = r->columns, whole = n - n % LANES;
     for (long i = from; i < to; i++) {
-        const float *x = r->x + i * n, *g = r->g + i * n;
+        const float *x = r->x + i * n, *g = r->g + i * n, *weight = r->weight;
         float *dx = r->dx + i * n, mean = r->mean[i], scale = r->scale[i];
-        V sum = {0}, sum_h = {0};
-        for (long j = 0; j < n; j += LANES) {
-            long m = n - j < LANES ? n - j : LANES;
-            V e = v_load_some(g + j, m) * v_load_some(r->weight + j, m);
-            sum += e;
-            sum_h += e * (v_load_some(x + j, m) - mean) * scale;
-        }
-        float mean_e = v_sum(sum) / n, mean_eh = v_sum(sum_h) / n;
-        for (long j = 0; j < n; j++) {
-            float h = (x[j] - mean) * scale;
-            dx[j] += scale * (g[j] * r->weight[j] - mean_e - h * mean_eh);
-        }
+        V sum = {0}, sum_x = {0};
+        for (long j = 0; j < whole; j += LANES)
+            back_sums(r, x, g, mean, j, LANES, &sum, &sum_x);
+        if (whole < n)
+            back_sums(r, x, g, mean, whole, n - whole, &sum, &sum_x);
+        float mean_e = v_sum(sum) / n, slope = scale * scale * v_sum(sum_x) / n;
+        if (r->add)
+            for (long j = 0; j < n; j++)
+                dx[j] += scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
+        else
+            for (long j = 0; j < n; j++)
+                dx[j] = scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
     }
+}
+
+/* Columns j .. j + m - 1, down the rows. */
+static inline void back_columns(const Rows *r, long j, long m)
+{
+    V dweight = v_load_some(r->dweight + j, m), dbias = v_load_some(r->dbias + j, m);
+    for (long i = 0; i < r->count; i++) {
+        V x = v_load_some(r->x + i * r->columns + j, m);
+        V g = v_load_some(r->g + i * r->columns + j, m);
+        dweight += g * (x - r->mean[i]) * r->scale[i];
+        dbias += g;
+    }
+    v_store_some(r->dweight + j, dweight, m);
+    v_store_some(r->dbias + j, dbias, m);
 }
 
 static void layer_norm_back_columns(long from, long to, void *context)
 {
     const Rows *r = context;
-    for (long i = 0; i < r->count; i++) {
-        const float *x = r->x + i * r->columns, *g = r->g + i * r->columns;
-        float mean = r->mean[i], scale = r->scale[i];
-        for (long j = from; j < to; j++) {
-            r->dweight[j] += g[j] * (x[j] - mean) * scale;
-            r->dbias[j] += g[j];
-        }
-    }
+    for (; from + LANES <= to; from += LANES)
+        back_columns(r, from, LANES);
+    if (from < to)
+        back_columns(r, from, to - from);
 }
 
 typedef struct {
@@ -204,7 +233,7 @@ static void layer_norm_backward(Op *op)
     r.mean = saved->mean;
     r.scale = saved->scale;
     if (op_wants(op, 0)) {
-        r.dx = op_grad(op, 0);
+        r.dx = op_grad_to(op, 0, &r.add);
         for_rows(t_rows_of(x), &r, layer_norm_back_rows);
     }
     if (op_wants(op, 1) || op_wants(op, 2)) {

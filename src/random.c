@@ -35,6 +35,14 @@ uint32_t random_bits(uint64_t seed, uint64_t stream, uint64_t i)
     return words[i % 4];
 }
 
+/* Blocks do not depend on each other, so the compiler computes several at a time. */
+void random_blocks(uint32_t *out, uint64_t seed, uint64_t stream, uint64_t first,
+                   long count)
+{
+    for (long i = 0; i < count; i++)
+        block(out + 4 * i, seed, stream, first + (uint64_t)i);
+}
+
 float random_uniform(uint64_t seed, uint64_t stream, uint64_t i)
 {
     return (float)(random_bits(seed, stream, i) >> 8) * 0x1p-24f;

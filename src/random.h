@@ -19,6 +19,11 @@ float random_uniform(uint64_t seed, uint64_t stream, uint64_t i);
 float random_normal(uint64_t seed, uint64_t stream, uint64_t i);
 uint32_t random_below(uint64_t seed, uint64_t stream, uint64_t i, uint64_t bound);
 
+/* Many at once, the same as random_bits gives and much quicker: numbers 4 first up to, but
+ * without, 4 (first + count). */
+void random_blocks(uint32_t *out, uint64_t seed, uint64_t stream, uint64_t first,
+                   long count);
+
 /* A stream for a name, so that what is called the same starts the same. */
 uint64_t random_stream(const char *name);
 

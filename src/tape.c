@@ -357,17 +357,22 @@ Tensor *op_output(const Op *op)
 
 /* ---- The way back ---- */
 
-static float *take_gradient(Tape *tape, long size)
+/* Memory for a gradient, not cleared. */
+static float *take_memory(Tape *tape, long size)
 {
     size_t bytes = (size_t)size * sizeof(float);
     for (Spare **link = &tape->spare; *link; link = &(*link)->next)
         if ((*link)->size >= size && (*link)->size <= size + size / 4 + 64) {
             float *grad = (float *)*link;
             *link = (*link)->next;
-            return memset(grad, 0, bytes);
+            return grad;
         }
-    return memset(tape_alloc(tape, bytes < sizeof(Spare) ? sizeof(Spare) : bytes), 0,
-                  bytes);
+    return tape_alloc(tape, bytes < sizeof(Spare) ? sizeof(Spare) : bytes);
+}
+
+static float *take_gradient(Tape *tape, long size)
+{
+    return memset(take_memory(tape, size), 0, (size_t)size * sizeof(float));
 }
 
 static void hand_back(Tape *tape, Storage *storage)
@@ -393,6 +398,27 @@ float *op_grad(Op *op, int i)
     if (!x->storage->grad)
         x->storage->grad = take_gradient(op->tape, x->storage->size);
     return t_grad(x);
+}
+
+/* Whether x reads every element of its storage, and each of them once. */
+static bool is_whole(const Tensor *x)
+{
+    for (int i = 0; i < x->rank; i++)
+        if (x->stride[i] == 0 && x->shape[i] > 1)
+            return false;
+    return t_size(x) == x->storage->size;
+}
+
+float *op_grad_to(Op *op, int i, bool *add)
+{
+    const Tensor *x = op->input[i];
+    Storage *storage = x->storage;
+    *add = storage->grad || !storage->wants_grad || !is_whole(x);
+    if (!*add) {
+        storage->grad = take_memory(op->tape, storage->size);
+        spoil(storage->grad, (size_t)storage->size * sizeof(float));
+    }
+    return op_grad(op, i);
 }
 
 const float *op_gout(const Op *op)

@@ -346,9 +346,12 @@ static bool reshape_view(const Tensor *x, Tensor *view)
 static void copy_backward(Op *op)
 {
     const Tensor *x = op_input_shape(op, 0), *y = op_output_shape(op);
-    if (op_wants(op, 0))
-        walk(x->rank, x->shape, row_copy, 0, (Walked){op_grad(op, 0), x->stride}, true, 1,
+    if (op_wants(op, 0)) {
+        bool add;
+        float *grad = op_grad_to(op, 0, &add);
+        walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
              &(Walked){(float *)op_gout(op), y->stride});
+    }
 }
 
 static void copy_values(Tensor *to, const Tensor *from)

@@ -271,6 +271,11 @@ const Tensor *op_output_shape(const Op *op);
  * the input; a scratch area when it wants none); and the gradient of the result. */
 bool op_wants(const Op *op, int i);
 float *op_grad(Op *op, int i);
+
+/* The same for a backward that can also set. Where nothing has been added yet, and the input
+ * reads every element of its storage once, *add becomes false: then the memory has not been
+ * cleared, and every element must be written. It saves a pass through memory, or two. */
+float *op_grad_to(Op *op, int i, bool *add);
 const float *op_gout(const Op *op);
 
 /* A mistake: prints "name: sentence, after file:line: expression" and aborts. */

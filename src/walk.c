@@ -63,15 +63,17 @@ static void walk_row(const Walk *w, long n, float *const data[])
         }
         long stride = w->stride[OUT][last];
         float *to = data[OUT] + i * stride;
-        bool direct = stride == 1 && !w->add;
-        w->f(m, direct ? to : buffer[OUT], in, w->constant);
+        bool direct = stride == 1 && !w->add, as_is = w->f == row_copy;
+        const float *row = as_is ? in[0] : buffer[OUT];
+        if (direct || !as_is)
+            w->f(m, direct ? to : buffer[OUT], in, w->constant);
         if (direct)
             continue;
         if (w->add)
-            add_row(to, stride, buffer[OUT], m);
+            add_row(to, stride, row, m);
         else
             for (long j = 0; j < m; j++)
-                to[j * stride] = buffer[OUT][j];
+                to[j * stride] = row[j];
     }
 }
 

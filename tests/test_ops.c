@@ -301,14 +301,38 @@ static void define_cross_entropy(const OpCase *c, const Grid *in, Grid *out)
     }
     out->at[0] = s_times(total, 1.0 / (counted ? counted : 1));
 }
-static Tensor *call_cross_entropy(const OpCase *c, Tape *tape, Tensor **in)
+static Ids *targets_of(const OpCase *c, Tape *tape, const Tensor *x)
 {
-    int V = in[0]->shape[in[0]->rank - 1];
-    Ids *targets = ids_of(tape, in[0]->rank - 1, in[0]->shape);
+    Ids *targets = ids_of(tape, x->rank - 1, x->shape);
     for (long i = 0; i < targets->size; i++)
-        targets->at[i] = target_of(c, i, V);
-    return t_cross_entropy(in[0], targets);
+        targets->at[i] = target_of(c, i, x->shape[x->rank - 1]);
+    return targets;
 }
+CALL(cross_entropy, t_cross_entropy(in[0], targets_of(c, tape, in[0])))
+
+/* The mean, over the targets that count, of -sum over j of wanted_j log softmax(x)_j, where
+ * the target is wanted with 1 - smoothing and everything with smoothing / V more. */
+static void define_cross_entropy_smoothed(const OpCase *c, const Grid *in, Grid *out)
+{
+    int V = columns_of(in), counted = 0;
+    double smoothing = (double)0.1f;
+    grid_make_of(out, 0, NULL);
+    Scalar *total = s_new(in->tape, 0);
+    for (long row = 0; row < in->size / V; row++) {
+        Scalar **x = in->at + row * V, *sum = s_new(in->tape, 0);
+        int target = target_of(c, row, V);
+        for (int j = 0; j < V; j++)
+            sum = s_add(sum, s_exp(x[j]));
+        for (int j = 0; j < V && target >= 0; j++) {
+            double wanted = smoothing / V + (j == target ? 1 - smoothing : 0);
+            total = s_add(total, s_times(s_sub(s_log(sum), x[j]), wanted));
+        }
+        counted += target >= 0;
+    }
+    out->at[0] = s_times(total, 1.0 / (counted ? counted : 1));
+}
+CALL(cross_entropy_smoothed,
+     t_cross_entropy_smoothed(in[0], targets_of(c, tape, in[0]), 0.1f))
 
 /* Element (i, j) is element j of the row that id i names. The argument of the case is the
  * shape of the ids. */
@@ -495,6 +519,10 @@ static const OpCase cases[] = {
     {ROWS(cross_entropy, 5, 301)},
     {ROWS(cross_entropy, 7)},
     {ROWS(cross_entropy, 5, 3), .number = -1},
+    {ROWS(cross_entropy_smoothed, 7, 5)},
+    {ROWS(cross_entropy_smoothed, 2, 3, 37)},
+    {ROWS(cross_entropy_smoothed, 7)},
+    {ROWS(cross_entropy_smoothed, 5, 3), .number = -1},
     {ONE(rows, 5, 7), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(2, 3)},
     {ONE(rows, 3, 19), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(11)},
     {ONE(rows, 3, 1), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE()},
@@ -725,6 +753,7 @@ static const OpCase large_cases[] = {
     {OP(layer_norm), .inputs = 3, .shape = {SHAPE(129, 131), SHAPE(131), SHAPE(131)},
      .number = 1e-5f},
     {ROWS(cross_entropy, 131, 129)},
+    {ROWS(cross_entropy_smoothed, 131, 129)},
     {ONE(rows, 37, 131), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(3, 67)},
     {OP(concat), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(131, 131)}, .dimension = 1},
     {OP(stack), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(131, 129)}, .dimension = 1},

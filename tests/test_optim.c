@@ -357,6 +357,23 @@ START_TEST(the_schedule_has_no_corner_without_a_value)
 }
 END_TEST
 
+/* Theirs is C^-0.5 min(step^-0.5, step warmup^-1.5), with steps that count from 1. */
+START_TEST(the_inverse_square_root_schedule_is_the_papers)
+{
+    const double C = 512, warmup = 4000;
+    for (long step = 0; step < 30000; step += 7) {
+        double n = (double)step + 1;
+        double theirs = pow(C, -0.5) * fmin(pow(n, -0.5), n * pow(warmup, -1.5));
+        double ours = inverse_sqrt_schedule(step, (long)warmup, 1 / sqrt(C * warmup));
+        ck_assert_double_eq_tol(ours, theirs, 1e-12 * theirs);
+    }
+    assert_rate(inverse_sqrt_schedule(99, 100, 3e-3), 3e-3);
+    assert_rate(inverse_sqrt_schedule(399, 100, 3e-3), 1.5e-3);
+    assert_rate(inverse_sqrt_schedule(0, 0, 3e-3), 3e-3); /* no warm-up */
+    assert_rate(inverse_sqrt_schedule(3, 0, 3e-3), 1.5e-3);
+}
+END_TEST
+
 /* ---- Muon ---- */
 
 /* One turn of x <- a x + b (x x') x + c (x x')^2 x, in double precision; x (m, n), m <=
@@ -463,5 +480,6 @@ SUITE("optim", 10, steps_are_those_of_the_paper, matrices_decay_and_vectors_do_n
       clipping_only_ever_shortens, a_clip_of_zero_lets_everything_pass,
       the_first_gradient_that_is_no_number_is_named,
       the_schedule_warms_up_and_falls_along_a_cosine,
+      the_inverse_square_root_schedule_is_the_papers,
       the_schedule_has_no_corner_without_a_value, muon_moves_singular_values_towards_one,
       muon_rules_the_matrices_of_linear_layers_alone)

@@ -45,6 +45,18 @@ START_TEST(bits_are_the_words_of_successive_counters)
 }
 END_TEST
 
+START_TEST(many_bits_at_once_are_the_same_bits)
+{
+    enum { BLOCKS = 37 };
+    uint32_t out[4 * BLOCKS + 1] = {0};
+    const uint64_t first = 0xfffffff0; /* the lower half of the counter overflows */
+    random_blocks(out, 5, 7, first, BLOCKS);
+    for (uint64_t i = 0; i < 4 * BLOCKS; i++)
+        ck_assert_uint_eq(out[i], random_bits(5, 7, 4 * first + i));
+    ck_assert_uint_eq(out[4 * BLOCKS], 0);
+}
+END_TEST
+
 enum { SAMPLES = 200000 };
 
 /* Means of x, x^2, x^3, x^4 about 0. */
@@ -181,7 +193,7 @@ START_TEST(a_name_gives_its_stream)
 END_TEST
 
 SUITE("random", 10, philox_gives_the_known_answers_of_its_authors,
-      bits_are_the_words_of_successive_counters,
+      bits_are_the_words_of_successive_counters, many_bits_at_once_are_the_same_bits,
       uniform_numbers_fill_the_unit_interval_evenly,
       normal_numbers_have_the_moments_and_tails_of_the_normal_law,
       integers_below_a_bound_are_uniform_and_never_reach_it,
