@@ -107,23 +107,22 @@ static inline void v_transpose(V square[LANES])
     }
 }
 
+/* The lower half of the lanes meets the upper one, each in two copies, until all lanes hold
+ * the same. */
 static inline float v_sum(V v)
 {
-    float sum[LANES];
-    memcpy(sum, &v, sizeof v);
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            sum[i] += sum[i + width];
-    return sum[0];
+    UNROLL
+    for (int width = LANES; width > 1; width /= 2)
+        v = V_SHUFFLE(v, v, V_LOW) + V_SHUFFLE(v, v, V_HIGH);
+    return v[0];
 }
 
 static inline float v_greatest(V v)
 {
-    float greatest[LANES];
-    memcpy(greatest, &v, sizeof v);
-    for (int i = 1; i < LANES; i++)
-        greatest[0] = greatest[i] > greatest[0] ? greatest[i] : greatest[0];
-    return greatest[0];
+    UNROLL
+    for (int width = LANES; width > 1; width /= 2)
+        v = v_max(V_SHUFFLE(v, v, V_LOW), V_SHUFFLE(v, v, V_HIGH));
+    return v[0];
 }
 
 /* exp(x) = 2^n exp(r) with n whole and |r| <= log(2) / 2; a polynomial does exp(r) (Cephes,
