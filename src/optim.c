@@ -80,19 +80,34 @@ static void adamw_range(long from, long to, void *context)
 
 /* ---- Muon ---- */
 
-/* Newton and Schulz: x becomes a x + b (x x') x + c (x x')^2 x, which leaves the singular
- * vectors as they are and moves the singular values towards 1. The numbers are Jordan's,
- * chosen to be quick rather than exact. */
+static Tensor *identity(Tape *tape, int n)
+{
+    Tensor *x = t_zeros(tape, n, n);
+    for (int i = 0; i < n; i++)
+        x->data[i * n + i] = 1;
+    return x;
+}
+
+/* Newton and Schulz: with a = x x', x becomes p x, where p = 3.4445 - 4.7750 a + 2.0315 a^2,
+ * five times over. That leaves the singular vectors as they are and moves the singular
+ * values towards 1; the numbers are Jordan's, chosen to be quick rather than exact. All the
+ * p are made of a and can change places with it, so the next a is p p a, and their product q
+ * meets x only in the end: x may be much wider than a. */
 Tensor *orthogonalised(Tensor *x)
 {
     bool tall = x->shape[0] > x->shape[1];
-    Tensor *square = t_sum_all(t_mul(x, x));
+    Tensor *square = t_sum_all(t_mul(x, x)), *q = NULL;
     x = t_scale(tall ? t_transpose(x) : x, 1 / (sqrtf(t_item(square)) + 1e-7f));
+    Tensor *one = t_scale(identity(x->tape, x->shape[0]), 3.4445f);
+    Tensor *a = t_matmul(x, t_transpose(x));
     for (int i = 0; i < 5; i++) {
-        Tensor *a = t_matmul(x, t_transpose(x));
-        Tensor *b = t_add(t_scale(a, -4.7750f), t_scale(t_matmul(a, a), 2.0315f));
-        x = t_add(t_scale(x, 3.4445f), t_matmul(b, x));
+        Tensor *p = t_add(t_scale(a, -4.7750f), t_scale(t_matmul(a, a), 2.0315f));
+        p = t_add(one, p);
+        q = q ? t_matmul(p, q) : p;
+        if (i < 4)
+            a = t_matmul(p, t_matmul(p, a));
     }
+    x = t_matmul(q, x);
     return tall ? t_transpose(x) : x;
 }
 
