@@ -36,6 +36,8 @@ help:
 	@echo 'make debug             build with symbols and checks under build/debug/'
 	@echo 'make book              the chapters as a book of HTML, build/book/index.html'
 	@echo 'make figures           make the pictures of the chapters again'
+	@echo 'make bench-kernels     measure the speed of the library, and make bench-steps:'
+	@echo '                       how three loops become a fast matrix product'
 	@echo 'make data              download tiny Shakespeare into data/'
 	@echo 'make format            format the source'
 	@echo 'make clean             remove build/ (what was trained, under runs/, stays)'
@@ -78,6 +80,9 @@ weave-check: $(BUILD)/weave
 $(BUILD)/tests/weave: $(BUILD)/obj/docs/pieces.o | $(BUILD)/weave
 $(BUILD)/obj/tests/test_weave.o: FLAGS += -Idocs
 
+# This suite draws with all programs.
+$(BUILD)/tests/figures: | all
+
 # This suite counts what is allocated.
 $(BUILD)/tests/04: private LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 
@@ -107,7 +112,8 @@ test: have-check $(addprefix $(BUILD)/tests/,$(SUITES))
 debug:
 	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS='-O1 -g -DLINEAGE_DEBUG' all
 
-FORMATTED = $(wildcard src/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support/*.[ch] docs/*.[ch])
+FORMATTED = $(wildcard src/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support/*.[ch] \
+  tests/bench/*.[ch] docs/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 
@@ -118,11 +124,31 @@ check-all:
 	CK_TIMEOUT_MULTIPLIER=5 $(MAKE) -j2 --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
 	LINEAGE_SLOW=1 $(MAKE) -j2 --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all test
 
-# The pictures in the chapters, by the commands that the text names.
-figures: all
-	$(BUILD)/chapter-00 moons --out chapters/00-autograd/figures
-	$(BUILD)/chapter-04 train --out runs/figures-04
-	cp runs/figures-04/loss.svg chapters/04-gpt/figures/loss.svg
+# The pictures in the chapters, drawn anew by the commands that the text names. All that a
+# command leaves is in runs/figures-NN; what the chapter shows is copied from there.
+.PHONY: figures-00 figures-04
+figures: figures-00 figures-04
+
+figures-00: $(BUILD)/chapter-00
+	$(BUILD)/chapter-00 moons --out runs/$@
+	rm -f chapters/00-autograd/figures/*
+	cp runs/$@/moons.svg chapters/00-autograd/figures/moons.svg
+
+figures-04: $(BUILD)/chapter-04
+	$(BUILD)/chapter-04 train --out runs/$@
+	$(BUILD)/chapter-04 attention --load runs/$@/model.safetensors --out runs/$@ \
+	  --prompt "$$(printf 'CELIA:\nWho?\n\nROSALIND:\nG')"
+	rm -f chapters/04-gpt/figures/*
+	cp runs/$@/loss.svg chapters/04-gpt/figures/loss.svg
+	cp runs/$@/attention-0-0.svg chapters/04-gpt/figures/attention-0-0.svg
+	cp runs/$@/attention-1-1.svg chapters/04-gpt/figures/attention-1-1.svg
+
+# Measurements of speed. Where there is an OpenBLAS it is found at run time, never linked.
+.PHONY: bench-kernels bench-steps
+bench-kernels bench-steps: bench-%: $(BUILD)/bench-%
+	@$<
+$(BUILD)/bench-%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/obj/tests/bench/bench.o $(BUILD)/liblineage.a
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS) -ldl
 
 # The chapters and docs as one offline book of HTML; needs pandoc.
 book:
