@@ -50,14 +50,21 @@ static long layer_number(const char *name, const char **end)
     return -1;
 }
 
+/* How many names are like this one but for the number of the layer. */
+static int alike(const Params *params, const char *name, const char *end)
+{
+    size_t before = (size_t)(end - 1 - name); /* the number is a 0 */
+    int count = 0;
+    for (int i = 0; i < params->count; i++) {
+        const char *other_end, *other = params->item[i].name;
+        count += layer_number(other, &other_end) >= 0 &&
+                 strncmp(other, name, before) == 0 && strcmp(other_end, end) == 0;
+    }
+    return count;
+}
+
 void params_print(FILE *out, const Params *params)
 {
-    long layers = 0;
-    for (int i = 0; i < params->count; i++) {
-        const char *end, *name = params->item[i].name;
-        long number = layer_number(name, &end);
-        layers = number >= layers ? number + 1 : layers;
-    }
     for (int i = 0; i < params->count; i++) {
         const Tensor *x = params->item[i].tensor;
         const char *end, *name = params->item[i].name;
@@ -68,10 +75,11 @@ void params_print(FILE *out, const Params *params)
         snprintf(shown, sizeof shown, "%s", name);
         if (number == 0)
             snprintf(shown, sizeof shown, "%.*s*%s", (int)(end - name - 1), name, end);
-        fprintf(out, "  %-28s %-12s %10ld%s", shown, t_text(x), t_size(x),
-                number == 0 && layers > 1 ? " each of" : "\n");
-        if (number == 0 && layers > 1)
-            fprintf(out, " %ld\n", layers);
+        int layers = number == 0 ? alike(params, name, end) : 1;
+        fprintf(out, "  %-28s %-12s %10ld", shown, t_text(x), t_size(x));
+        if (layers > 1)
+            fprintf(out, " each of %d", layers);
+        fputc('\n', out);
     }
     fprintf(out, "  %-28s %-12s %10.0f\n", "all together", "", params->elements);
 }

@@ -329,6 +329,21 @@ static const char *printed(const Params *params)
     return text;
 }
 
+START_TEST(stacks_of_different_height_are_counted_apart)
+{
+    Params *params = params_new(1);
+    for (int l = 0; l < 3; l++)
+        param(under(scope(params), "encoder.layers.%d", l), "norm.weight", 8, constant(1));
+    for (int l = 0; l < 2; l++)
+        param(under(scope(params), "decoder.layers.%d", l), "norm.weight", 8, constant(1));
+    ck_assert_str_eq(printed(params),
+                     "  encoder.layers.*.norm.weight (8,)                  8 each of 3\n"
+                     "  decoder.layers.*.norm.weight (8,)                  8 each of 2\n"
+                     "  all together                                      40\n");
+    params_free(params);
+}
+END_TEST
+
 START_TEST(the_table_shows_repeated_layers_once)
 {
     Params *params = params_new(1);
@@ -505,6 +520,7 @@ SUITE("nn", 10, names_grow_through_scopes,
       normal_has_the_moments_of_a_normal_distribution, uniform_fills_its_range_evenly,
       a_constant_is_that_everywhere, a_model_larger_than_the_memory_ends_with_a_sentence,
       states_are_counted_at_their_own_size, the_table_shows_repeated_layers_once,
+      stacks_of_different_height_are_counted_apart,
       the_table_takes_no_other_number_for_a_layer, linear_is_the_same_in_both_layouts,
       a_bias_is_optional_and_begins_at_zero, a_fresh_layer_norm_only_normalises,
       layers_used_often_do_not_gather_views)
