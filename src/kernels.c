@@ -24,8 +24,8 @@ enum {
     TILE_VECTORS = LANES == 16 ? 4 : 2, /* 24 or 12 sums: as many as registers allow */
     TILE_COLUMNS = TILE_VECTORS * LANES,
     BLOCK_K = 256,
-    BLOCK_COLUMNS = 384, /* of B: 384 KB packed */
-    BLOCK_ROWS = 48      /* of A, where it is packed: 48 KB */
+    BLOCK_COLUMNS = 384, /* of B: 384 KB packed, on the stack */
+    BLOCK_ROWS = 48      /* of A, where it is packed: 48 KB, there too */
 };
 
 const long kernel_row_grain = TILE_ROWS, kernel_column_grain = TILE_COLUMNS;
@@ -246,11 +246,39 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
     }
 }
 
+/* One row of A times LANES columns of B. Each column is summed in a vector of its own; when
+ * the square of these is transposed, one addition of its rows ends all the sums at once. */
+static V row_times_columns(long K, const float *a, const float *b, long b_column)
+{
+    V sum[LANES] = {0};
+    long k = 0;
+    for (; k + LANES <= K; k += LANES) {
+        V left = v_load(a + k);
+        UNROLL
+        for (int j = 0; j < LANES; j++)
+            sum[j] += left * v_load(b + j * b_column + k);
+    }
+    for (int j = 0; j < LANES && k < K; j++)
+        sum[j] += v_load_some(a + k, K - k) * v_load_some(b + j * b_column + k, K - k);
+    v_transpose(sum);
+    V total = sum[0];
+    for (int i = 1; i < LANES; i++)
+        total += sum[i];
+    return total;
+}
+
 void kernel_row_product(long N, long K, const float *a, Matrix b, Matrix c, bool accumulate)
 {
-    for (long j = 0; j < N; j++) {
-        float *to = c.data + j * c.column, dot = kernel_dot(K, a, b.data + j * b.column);
-        *to = accumulate ? *to + dot : dot;
+    for (long j = 0; j < N; j += LANES) {
+        long columns = N - j < LANES ? N - j : LANES;
+        float *to = c.data + j * c.column, dots[LANES];
+        if (columns == LANES)
+            v_store(dots, row_times_columns(K, a, b.data + j * b.column, b.column));
+        else
+            for (long i = 0; i < columns; i++)
+                dots[i] = kernel_dot(K, a, b.data + (j + i) * b.column);
+        for (long i = 0; i < columns; i++)
+            to[i * c.column] = accumulate ? to[i * c.column] + dots[i] : dots[i];
     }
 }
 

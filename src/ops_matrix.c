@@ -4,7 +4,11 @@
 #include "parallel.h"
 #include "walk.h"
 
-enum { MOST_BATCH = MAX_RANK - 2, WORTH_IT = 100000 /* multiplications */ };
+enum {
+    MOST_BATCH = MAX_RANK - 2,
+    WORTH_IT = 100000, /* multiplications: with fewer, threads cost more than they bring */
+    THIN = 96          /* rows or columns */
+};
 
 /* Many matrices of one shape: how far apart they are in each of the dimensions in front. */
 typedef struct {
@@ -111,6 +115,30 @@ static Product row_by_row(Product p)
     return q;
 }
 
+/* How many rows or columns make a share. Two shares for each thread, so that others can help
+ * one that is held up; but one if they would be thin, for what shares have in common each of
+ * them packs for itself. */
+static long share(long size, long grain)
+{
+    long shares = parallel_thread_count();
+    if (size >= 2 * shares * THIN)
+        shares *= 2;
+    return (size + shares * grain - 1) / (shares * grain) * grain;
+}
+
+/* Number i of the products, by all threads together. */
+static void multiply_divided(Product p, long i)
+{
+    p.a.m = numbered(&p, &p.a, i);
+    p.b.m = numbered(&p, &p.b, i);
+    p.c.m = numbered(&p, &p.c, i);
+    p.by_rows = p.M > 1 && p.M >= p.N;
+    if (p.by_rows)
+        parallel_for(p.M, share(p.M, kernel_row_grain), part_of_product, &p);
+    else
+        parallel_for(p.N, share(p.N, kernel_column_grain), part_of_product, &p);
+}
+
 static void multiply(Product p)
 {
     merge(&p);
@@ -123,21 +151,14 @@ static void multiply(Product p)
     }
     if (count == 0)
         return;
+    int threads = parallel_thread_count();
     bool small = (double)count * p.M * p.N * p.K < WORTH_IT;
-    if (small || (count > 1 && !summed)) {
+    if (small || (!summed && (count >= 2 * threads || count % threads == 0))) {
         parallel_for(count, small ? count : 1, whole_products, &p);
         return;
     }
-    p.by_rows = p.M >= p.N;
-    for (long i = 0; i < count; i++) {
-        Product one = p;
-        one.a.m = numbered(&p, &p.a, i);
-        one.b.m = numbered(&p, &p.b, i);
-        one.c.m = numbered(&p, &p.c, i);
-        parallel_for(p.by_rows ? p.M : p.N,
-                     p.by_rows ? kernel_row_grain : kernel_column_grain, part_of_product,
-                     &one);
-    }
+    for (long i = 0; i < count; i++)
+        multiply_divided(p, i);
 }
 
 /* x, or its gradient, as matrices under the dimensions in front of y, to which it

@@ -300,6 +300,14 @@ static void cross_entropy_rows(long from, long to, void *context)
     }
 }
 
+/* Columns j .. j + m - 1 of a row, but for the target. */
+static inline void add_probabilities(float *dx, const float *x, float greatest, float scale,
+                                     float each, long j, long m)
+{
+    V p = v_exp(v_load_some(x + j, m) - greatest);
+    v_store_some(dx + j, v_load_some(dx + j, m) + (p * scale - each), m);
+}
+
 /* dx = (softmax(x) - what was wanted) / how many targets count. */
 static void cross_entropy_back_rows(long from, long to, void *context)
 {
@@ -311,11 +319,11 @@ static void cross_entropy_back_rows(long from, long to, void *context)
         const float *x = r->x + i * n;
         float *dx = r->dx + i * n, factor = (float)r->factor;
         float scale = factor * r->scale[i], each = factor * r->smoothing / n;
-        for (long j = 0; j < n; j += LANES) {
-            long m = n - j < LANES ? n - j : LANES;
-            V p = v_exp(v_load_some(x + j, m) - r->mean[i]);
-            v_store_some(dx + j, v_load_some(dx + j, m) + (p * scale - each), m);
-        }
+        long j = 0;
+        for (; j + LANES <= n; j += LANES)
+            add_probabilities(dx, x, r->mean[i], scale, each, j, LANES);
+        if (j < n)
+            add_probabilities(dx, x, r->mean[i], scale, each, j, n - j);
         dx[r->target[i]] -= factor * (1 - r->smoothing);
     }
 }

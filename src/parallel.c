@@ -152,15 +152,23 @@ static void stop_workers(void)
     pool.started = 0;
 }
 
+/* A matrix product packs half a megabyte on its stack. */
+enum { STACK_BYTES = 2 << 20 };
+
 /* A machine that gives fewer threads than wanted is no reason to stop: work with those. */
 static void start_workers(void)
 {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
     while (pool.started < pool.wanted - 1) {
         long index = pool.started + 1;
-        if (pthread_create(&pool.worker[pool.started], NULL, worker_main, (void *)index))
+        if (pthread_create(&pool.worker[pool.started], &attributes, worker_main,
+                           (void *)index))
             break;
         pool.started++;
     }
+    pthread_attr_destroy(&attributes);
     pool.wanted = pool.started + 1;
 }
 

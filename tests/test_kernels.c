@@ -113,8 +113,7 @@ static void check_all_layouts(long M, long N, long K)
     free(expected);
 }
 
-/* Rows go by 6, 4, 2 and 1, columns by 4, 8 or 16 and up to 64, the inner dimension by 256,
- * blocks of rows by 96. */
+/* Rows go by 6, 4, 2 and 1, columns by 4, 8 or 16 and up to 64. */
 START_TEST(products_are_right_around_every_edge_of_a_tile)
 {
     const long Ms[] = {1, 2, 3, 5, 6, 7, 12, 13};
@@ -135,11 +134,14 @@ START_TEST(products_are_right_for_every_small_size)
 }
 END_TEST
 
+/* The inner dimension goes by 256, columns of B by 384, packed rows of A by 48. */
 START_TEST(products_are_right_around_the_edges_of_blocks)
 {
     const long sizes[][3] = {{1, 64, 256},  {1, 65, 257}, {7, 16, 255}, {12, 64, 258},
-                             {13, 66, 513}, {95, 5, 7},   {96, 17, 3},  {97, 64, 2},
-                             {98, 33, 258}, {193, 3, 1},  {63, 66, 64}, {64, 65, 63}};
+                             {13, 66, 513}, {47, 5, 7},   {48, 17, 3},  {49, 64, 2},
+                             {98, 33, 258}, {193, 3, 1},  {63, 66, 64}, {64, 65, 63},
+                             {13, 383, 3},  {7, 384, 2},  {14, 385, 5}, {3, 450, 257},
+                             {50, 770, 2},  {13, 32, 9},  {1, 1200, 1}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         check_all_layouts(sizes[i][0], sizes[i][1], sizes[i][2]);
 }
@@ -222,7 +224,7 @@ END_TEST
 
 START_TEST(a_row_product_is_a_product_with_one_row)
 {
-    const long Ns[] = {1, 5, 16, 33}, Ks[] = {0, 1, 7, 16, 31, 64, 257};
+    const long Ns[] = {1, 5, 32, 51}, Ks[] = {0, 1, 7, 16, 31, 64, 257};
     for (int i = 0; i < 4 * 7 * 4; i++) {
         long N = Ns[i % 4], K = Ks[i / 4 % 7];
         bool accumulate = i / 28 % 2;
@@ -242,6 +244,27 @@ START_TEST(a_row_product_is_a_product_with_one_row)
         free(b.memory);
         free(c.memory);
     }
+}
+END_TEST
+
+START_TEST(a_part_of_a_row_product_has_the_very_bits_of_the_whole)
+{
+    const long N = 3 * kernel_column_grain + 5, K = 77;
+    Laid a = lay_random(1, K, BY_ROWS, NAN, 1), b = lay_random(K, N, BY_COLUMNS, NAN, 2);
+    Laid whole = lay(1, N, BY_ROWS, untouched), part = lay(1, N, BY_ROWS, untouched);
+    kernel_row_product(N, K, a.m.data, b.m, whole.m, false);
+    for (long j = 0; j < N; j += kernel_column_grain) {
+        long columns = N - j < kernel_column_grain ? N - j : kernel_column_grain;
+        Matrix right = {element(&b, 0, j), b.m.row, b.m.column};
+        Matrix out = {element(&part, 0, j), part.m.row, part.m.column};
+        kernel_row_product(columns, K, a.m.data, right, out, false);
+    }
+    ck_assert_int_eq(memcmp(part.memory, whole.memory, (size_t)part.size * sizeof(float)),
+                     0);
+    free(a.memory);
+    free(b.memory);
+    free(whole.memory);
+    free(part.memory);
 }
 END_TEST
 
@@ -342,6 +365,7 @@ SUITE("kernels", 20, products_are_right_around_every_edge_of_a_tile,
       a_matrix_that_repeats_by_strides_of_zero_is_read_so,
       a_part_that_begins_at_a_grain_has_the_very_bits_of_the_whole,
       a_row_product_is_a_product_with_one_row,
+      a_part_of_a_row_product_has_the_very_bits_of_the_whole,
       sums_and_dot_products_take_exactly_the_numbers_given,
       the_greatest_is_found_wherever_it_stands, exponentials_are_written_and_summed,
       exponentials_at_the_ends_of_the_range_are_zero_or_infinite)
