@@ -126,13 +126,34 @@ check-all:
 
 # The pictures in the chapters, drawn anew by the commands that the text names. All that a
 # command leaves is in runs/figures-NN; what the chapter shows is copied from there.
-.PHONY: figures-00 figures-04
-figures: figures-00 figures-04
+.PHONY: figures-00 figures-01 figures-02 figures-04
+figures: figures-00 figures-01 figures-02 figures-04
 
 figures-00: $(BUILD)/chapter-00
 	$(BUILD)/chapter-00 moons --out runs/$@
 	rm -f chapters/00-autograd/figures/*
 	cp runs/$@/moons.svg chapters/00-autograd/figures/moons.svg
+
+figures-01: $(BUILD)/chapter-01
+	$(BUILD)/chapter-01 train --out runs/$@
+	$(BUILD)/chapter-01 memory --out runs/$@
+	rm -f chapters/01-rnn/figures/*
+	cp runs/$@/loss.svg chapters/01-rnn/figures/loss.svg
+	cp runs/$@/gradients.svg chapters/01-rnn/figures/gradients.svg
+	cp runs/$@/recall.svg chapters/01-rnn/figures/recall.svg
+
+figures-02: $(BUILD)/chapter-02
+	$(BUILD)/chapter-02 train --out runs/$@
+	$(BUILD)/chapter-02 attention --load runs/$@/model.safetensors --out runs/$@ \
+	  --prompt knighthood
+	$(BUILD)/chapter-02 train --task reverse --out runs/$@/reverse
+	$(BUILD)/chapter-02 attention --load runs/$@/reverse/model.safetensors \
+	  --out runs/$@/reverse --prompt lineage
+	mv runs/$@/reverse/attention-1.svg runs/$@/reverse.svg
+	rm -f chapters/02-transformer/figures/*
+	cp runs/$@/loss.svg chapters/02-transformer/figures/loss.svg
+	cp runs/$@/attention-1.svg chapters/02-transformer/figures/attention-1.svg
+	cp runs/$@/reverse.svg chapters/02-transformer/figures/reverse.svg
 
 figures-04: $(BUILD)/chapter-04
 	$(BUILD)/chapter-04 train --out runs/$@

@@ -6,8 +6,8 @@
 
 enum {
     MOST_BATCH = MAX_RANK - 2,
-    WORTH_IT = 100000, /* multiplications: with fewer, threads cost more than they bring */
-    THIN = 96          /* rows or columns */
+    WORTH_IT = 30000, /* multiplications: with fewer, threads cost more than they bring */
+    THIN = 96         /* rows or columns */
 };
 
 /* Many matrices of one shape: how far apart they are in each of the dimensions in front. */

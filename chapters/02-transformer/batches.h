@@ -1,0 +1,25 @@
+/* batches.h - pairs of a word and how it is spoken, as the model wants them: many at a
+ * time, side by side, padded to one length. */
+#ifndef LINEAGE_BATCHES_H
+#define LINEAGE_BATCHES_H
+
+#include "g2p.h"
+#include "tensor.h"
+
+typedef struct {
+    Ids *source;  /* (B, S) letters, padded */
+    Ids *target;  /* (B, T) BEGIN and what was said so far, padded */
+    Ids *targets; /* (B, T) what is to be said next, END in the end; -1 is padding */
+} Batch;
+
+/* The letters of B words, (B, S). */
+Ids *g2p_letters_of(Tape *tape, const Pair *pair, int B);
+
+Batch g2p_batch_of(Tape *tape, const Pair *pair, int B);
+
+/* A batch of at most B training pairs, all of about the same length. All pairs come once
+ * before any comes again. Which come in a step depends on seed, step and B alone; seed and
+ * B stay the same for one dictionary. */
+Batch g2p_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B);
+
+#endif
