@@ -70,9 +70,9 @@ static glob_t find_paths(const char *const *patterns)
 void book_open(Book *book)
 {
     static const char *const texts[] = {"chapters/*/README.md", "docs/*.md", NULL};
-    static const char *const sources[] = {"chapters/*/*.[ch]",    "src/*.[ch]",
-                                          "docs/*.[ch]",          "tests/*.[ch]",
-                                          "tests/support/*.[ch]", NULL};
+    static const char *const sources[] = {
+        "chapters/*/*.[ch]",    "src/*.[ch]",         "docs/*.[ch]", "tests/*.[ch]",
+        "tests/support/*.[ch]", "tests/bench/*.[ch]", NULL};
     book->documents = find_paths(texts);
     glob_t paths = find_paths(sources);
     book->source = allocate(paths.gl_pathc, sizeof *book->source);

@@ -24,6 +24,8 @@ typedef struct {
     long size[MOST_BATCH];
     Matrices a, b, c;
     bool add;
+    const float
+        *bias;    /* is laid down in each row of C before the product is added; or NULL */
     bool by_rows; /* how threads divide a single product */
 } Product;
 
@@ -44,19 +46,24 @@ static Matrix numbered(const Product *p, const Matrices *many, long i)
     return m;
 }
 
-static void whole_product(const Product *p, long N, Matrix a, Matrix b, Matrix c)
+/* M rows and N columns of one product, those from `column` on. The bias is laid down here,
+ * where the rows that it is laid into are about to be used. */
+static void multiply_part(const Product *p, long M, long N, long column, Matrix a, Matrix b,
+                          Matrix c)
 {
-    if (p->M == 1 && a.column == 1 && b.row == 1 && b.column != 1)
+    for (long i = 0; p->bias && i < M; i++)
+        memcpy(c.data + i * c.row, p->bias + column, (size_t)N * sizeof *c.data);
+    if (M == 1 && a.column == 1 && b.row == 1 && b.column != 1)
         kernel_row_product(N, p->K, a.data, b, c, p->add);
     else
-        kernel_matmul(p->M, N, p->K, a, b, c, p->add);
+        kernel_matmul(M, N, p->K, a, b, c, p->add);
 }
 
 static void whole_products(long from, long to, void *context)
 {
     const Product *p = context;
     for (long i = from; i < to; i++)
-        whole_product(p, p->N, numbered(p, &p->a, i), numbered(p, &p->b, i),
+        multiply_part(p, p->M, p->N, 0, numbered(p, &p->a, i), numbered(p, &p->b, i),
                       numbered(p, &p->c, i));
 }
 
@@ -65,9 +72,9 @@ static void part_of_product(long from, long to, void *context)
     const Product *p = context;
     Matrix a = p->a.m, b = p->b.m, c = p->c.m;
     if (p->by_rows)
-        kernel_matmul(to - from, p->N, p->K, part(a, from, 0), b, part(c, from, 0), p->add);
+        multiply_part(p, to - from, p->N, 0, part(a, from, 0), b, part(c, from, 0));
     else
-        whole_product(p, to - from, a, part(b, 0, from), part(c, 0, from));
+        multiply_part(p, p->M, to - from, from, a, part(b, 0, from), part(c, 0, from));
 }
 
 /* Where the innermost dimension in front continues the rows of A and C with the same B, the
@@ -177,7 +184,7 @@ static Matrices matrices(const Tensor *x, float *data, const Tensor *y)
 static Product product_of(const Tensor *y, long M, long N, long K, Matrices a, Matrices b,
                           Matrices c, bool add)
 {
-    Product p = {M, N, K, y->rank - 2, {0}, a, b, c, add, false};
+    Product p = {M, N, K, y->rank - 2, {0}, a, b, c, add, NULL, false};
     for (int i = 0; i < p.rank; i++)
         p.size[i] = y->shape[i];
     return p;
@@ -258,12 +265,13 @@ static void affine_backward(Op *op)
          &(Walked){(float *)op_gout(op), y->stride});
 }
 
-/* The bias is laid down first and the product added to it: one pass less. */
 Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
 {
     Tape *tape = x->tape ? x->tape : w->tape ? w->tape : b->tape;
     x = unrepeated(x, tape);
     w = unrepeated(w, tape);
+    if (b->rank == 1 && b->stride[0] != 1 && tape)
+        b = t_contiguous(t_on(tape, b));
     Op *op = t_op("affine", affine_backward, x, w, b);
     int last = x->rank - 1, shape[MAX_RANK];
     if (x->rank < 2 || w->rank != 2 || b->rank != 1 || x->shape[last] != w->shape[0] ||
@@ -273,12 +281,10 @@ Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
     memcpy(shape, x->shape, sizeof shape);
     shape[last] = w->shape[1];
     Tensor *y = op_out_of(op, x->rank, shape);
-    long stride[MAX_RANK] = {0};
-    stride[last] = b->stride[0];
-    walk(y->rank, y->shape, row_copy, 0, (Walked){y->data, y->stride}, false, 1,
-         &(Walked){b->data, stride});
-    multiply(product_of(y, x->shape[last - 1], w->shape[1], w->shape[0],
-                        matrices(x, x->data, y), matrices(w, w->data, y),
-                        matrices(y, y->data, y), true));
+    Product p = product_of(y, x->shape[last - 1], w->shape[1], w->shape[0],
+                           matrices(x, x->data, y), matrices(w, w->data, y),
+                           matrices(y, y->data, y), true);
+    p.bias = b->data;
+    multiply(p);
     return y;
 }
