@@ -1,5 +1,6 @@
 /* test_01.c - the recurrent networks: against PyTorch's numbers, against their equations in
  * scalars, against themselves, and against bad input. */
+#include "chapters.h"
 #include "files.h"
 #include "optim.h"
 #include "parallel.h"
@@ -19,14 +20,6 @@ enum { CELLS = 3 };
 
 /* ---- Models and texts that are made by a formula; tests/fixtures/rnn.py has the same ---- */
 
-static uint32_t hash(uint32_t t, uint32_t i)
-{
-    uint32_t h = 1000003u * t + i;
-    h = (h ^ (h >> 16)) * 0x7feb352du;
-    h = (h ^ (h >> 15)) * 0x846ca68bu;
-    return h ^ (h >> 16);
-}
-
 static Rnn *made_model(RnnConfig config)
 {
     Rnn *rnn = rnn_new(config, 1);
@@ -34,7 +27,7 @@ static Rnn *made_model(RnnConfig config)
         const Param *p = &rnn->params->item[t];
         float scale = strstr(p->name, "bias") ? 0.25f : 0.5f;
         for (long i = 0; i < t_size(p->tensor); i++) {
-            float u = (float)(hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
+            float u = (float)(fixture_hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
             p->tensor->data[i] = u * scale;
         }
     }
@@ -45,26 +38,15 @@ static Ids *made_ids(Tape *tape, int B, int T, int V, uint32_t stream)
 {
     Ids *ids = ids_new(tape, B, T);
     for (long i = 0; i < ids->size; i++)
-        ids->at[i] = (int)(hash(stream, (uint32_t)i) % (uint32_t)V);
+        ids->at[i] = (int)(fixture_hash(stream, (uint32_t)i) % (uint32_t)V);
     return ids;
 }
 
-static double largest(const float *x, long n)
-{
-    double most = 0;
-    for (long i = 0; i < n; i++)
-        most = fmax(most, fabs((double)x[i]));
-    return most;
-}
-
 /* Nothing may differ by more than a share of the largest entry. */
-static void assert_near(const float *a, const float *b, long n, double share,
-                        const char *what)
+static void assert_close(const float *a, const float *b, long n, double share,
+                         const char *what)
 {
-    double tolerance = share * largest(b, n);
-    for (long i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance, "%s[%ld]: %g and %g",
-                      what, i, (double)a[i], (double)b[i]);
+    assert_near(a, b, n, share * largest(b, n), what);
 }
 
 /* ---- PyTorch ---- */
@@ -106,25 +88,6 @@ static void write_weights(const char *path, const Rnn *rnn, const SafeMetadata *
                   "%s", error.text);
 }
 
-static Safetensors *open_file(const char *path)
-{
-    Error error;
-    Safetensors *file = safetensors_open(path, &error);
-    ck_assert_msg(file != NULL, "%s", error.text);
-    return file;
-}
-
-static float *floats_of(const Safetensors *file, const char *name, long *size)
-{
-    Error error;
-    const SafeTensor *t = safetensors_find(file, name);
-    ck_assert_msg(t != NULL, "there is no %s", name);
-    float *values = allocate((size_t)t->size, sizeof *values);
-    ck_assert(safetensors_to_floats(t, values, &error));
-    *size = t->size;
-    return values;
-}
-
 /* Every number that PyTorch computed, against what probe says. */
 static void assert_probe(const char *fixture, int params)
 {
@@ -143,7 +106,7 @@ static void assert_probe(const char *fixture, int params)
         long n, m;
         float *a = floats_of(got, name, &n), *b = floats_of(want, name, &m);
         ck_assert_int_eq(n, m);
-        assert_near(a, b, n, gradient ? 1e-3 : 1e-4, name);
+        assert_close(a, b, n, gradient ? 1e-3 : 1e-4, name);
         gradients += gradient;
         free(a), free(b);
     }
@@ -309,10 +272,10 @@ START_TEST(a_carried_state_makes_pieces_of_a_text_equal_to_the_whole)
         const int lengths[] = {1, 5, LONG / 2};
         for (int i = 0; i < 3; i++) {
             logits_in_pieces(rnn, text, lengths[i], TAPE_INFERENCE, pieces);
-            assert_near(pieces, whole, LONG * 3 * 13, 1e-5, "decoded in pieces");
+            assert_close(pieces, whole, LONG * 3 * 13, 1e-5, "decoded in pieces");
         }
         logits_in_pieces(rnn, text, LONG / 2, TAPE_TRAINING, pieces);
-        assert_near(pieces, whole, LONG * 3 * 13, 1e-5, "carried while training");
+        assert_close(pieces, whole, LONG * 3 * 13, 1e-5, "carried while training");
         rnn_free(rnn);
     }
     tape_free(tape);
@@ -441,35 +404,6 @@ END_TEST
 
 #define SMALL "--width 32 --context 16 --batch 8 --eval-every 20 "
 
-static void assert_runs(const char *format, ...)
-{
-    char command[1024], output[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    int status = run_command(output, sizeof output, "%s", command);
-    ck_assert_msg(status == 0, "%s: %s", command, output);
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    Error error;
-    long n, m;
-    char *left = file_read(a, &n, &error), *right = file_read(b, &m, &error);
-    ck_assert_msg(left && right, "%s", error.text);
-    ck_assert_int_eq(n, m);
-    ck_assert_mem_eq(left, right, (size_t)n);
-    free(left), free(right);
-}
-
-/* Two logs with the same numbers but for the seconds. */
-static void assert_same_log(const char *a, const char *b)
-{
-    assert_runs("cut -d, -f1,2,4- %s > %s; cut -d, -f1,2,4- %s | cmp - %s", a,
-                scratch("cut"), b, scratch("cut"));
-}
-
 START_TEST(a_short_training_lowers_the_loss)
 {
     for (CellKind cell = CELL_RNN; cell <= CELL_LSTM; cell++) {
@@ -558,7 +492,7 @@ START_TEST(elmo_compares_the_places_of_a_word)
     static const char *const lines[] = {"A rose is red.", "The sun rose, and we sang!"};
     char text[4096] = "", output[8192];
     for (int i = 0; i < 100; i++)
-        strcat(strcat(text, lines[hash(1, (uint32_t)i) % 2]), "\n");
+        strcat(strcat(text, lines[fixture_hash(1, (uint32_t)i) % 2]), "\n");
     write_bytes(scratch("text"), text, (long)strlen(text));
     int status = run_command(output, sizeof output,
                              PROGRAM " elmo --width 8 --prompt rose --data %s",

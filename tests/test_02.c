@@ -1,5 +1,6 @@
 /* test_02.c - the Transformer: against PyTorch's numbers, against itself, and against bad
  * input; and the dictionary, the batches and the search around it. */
+#include "chapters.h"
 #include "answers.h"
 #include "batches.h"
 #include "beam.h"
@@ -18,14 +19,6 @@
 
 /* ---- The weights of the fixtures; tests/fixtures/transformer.py describes them ---- */
 
-static uint32_t hash(uint32_t t, uint32_t i)
-{
-    uint32_t h = 1000003u * t + i;
-    h = (h ^ (h >> 16)) * 0x7feb352du;
-    h = (h ^ (h >> 15)) * 0x846ca68bu;
-    return h ^ (h >> 16);
-}
-
 static void fill(Transformer *m)
 {
     for (int i = 0; i < m->params->count; i++) {
@@ -34,7 +27,7 @@ static void fill(Transformer *m)
         for (const char *c = p->name; *c; c++)
             t = (t ^ (unsigned char)*c) * 16777619u;
         for (long j = 0; j < t_size(p->tensor); j++) {
-            float u = (float)(hash(t, (uint32_t)j) >> 16) / 32768 - 1;
+            float u = (float)(fixture_hash(t, (uint32_t)j) >> 16) / 32768 - 1;
             bool bias = strstr(p->name, "bias"), norm = strstr(p->name, "norm");
             p->tensor->data[j] = bias ? u / 8 : norm ? 1 + u / 4 : u / 2;
         }
@@ -73,52 +66,6 @@ static void write_weights(const char *path, const Transformer *m,
     ck_assert_msg(
         safetensors_save(path, tensors, m->params->count, metadata, metadata_count, &error),
         "%s", error.text);
-}
-
-static Safetensors *open_file(const char *path)
-{
-    Error error;
-    Safetensors *file = safetensors_open(path, &error);
-    ck_assert_msg(file != NULL, "%s", error.text);
-    return file;
-}
-
-static float *floats_of(const Safetensors *file, const char *name, long *size)
-{
-    Error error;
-    const SafeTensor *t = safetensors_find(file, name);
-    ck_assert_msg(t != NULL, "there is no %s", name);
-    float *values = allocate((size_t)t->size, sizeof *values);
-    ck_assert(safetensors_to_floats(t, values, &error));
-    *size = t->size;
-    return values;
-}
-
-static double largest(const float *x, long n)
-{
-    double most = 0;
-    for (long i = 0; i < n; i++)
-        most = fmax(most, fabs((double)x[i]));
-    return most;
-}
-
-static void assert_near(const float *a, const float *b, long n, double tolerance,
-                        const char *what)
-{
-    for (long i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance, "%s[%ld]: %g and %g",
-                      what, i, (double)a[i], (double)b[i]);
-}
-
-static void assert_runs(const char *format, ...)
-{
-    char command[1024], output[8192];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    int status = run_command(output, sizeof output, "%s", command);
-    ck_assert_msg(status == 0, "%s: %s", command, output);
 }
 
 /* ---- Against PyTorch ---- */
@@ -256,7 +203,7 @@ static void logits_of(const Transformer *m, const int *source, int B, int S,
 static void random_symbols(int *symbols, int n, uint32_t stream, int bound)
 {
     for (int i = 0; i < n; i++)
-        symbols[i] = 1 + (int)(hash(stream, (uint32_t)i) % (uint32_t)(bound - 1));
+        symbols[i] = 1 + (int)(fixture_hash(stream, (uint32_t)i) % (uint32_t)(bound - 1));
 }
 
 START_TEST(a_future_symbol_cannot_change_a_past_logit)
@@ -755,17 +702,6 @@ END_TEST
 #define SMALL                                                                \
     "--task reverse --layers 1 --heads 2 --width 16 --hidden 32 --batch 16 " \
     "--eval-every 10 --dropout 0.1 "
-
-static void assert_same_file(const char *a, const char *b)
-{
-    Error error;
-    long n, m;
-    char *left = file_read(a, &n, &error), *right = file_read(b, &m, &error);
-    ck_assert_msg(left && right, "%s", error.text);
-    ck_assert_int_eq(n, m);
-    ck_assert_mem_eq(left, right, (size_t)n);
-    free(left), free(right);
-}
 
 START_TEST(a_short_training_lowers_the_loss)
 {

@@ -1,4 +1,5 @@
 /* test_04.c - GPT: against PyTorch's numbers, against itself, and against bad input. */
+#include "chapters.h"
 #include "files.h"
 #include "generator.h"
 #include "gpt.h"
@@ -25,21 +26,13 @@ static const GptConfig tiny = {
 static const GptConfig odd = {
     .vocabulary = 65, .context = 40, .layers = 2, .heads = 3, .width = 96};
 
-static uint32_t hash(uint32_t t, uint32_t i)
-{
-    uint32_t h = 1000003u * t + i;
-    h = (h ^ (h >> 16)) * 0x7feb352du;
-    h = (h ^ (h >> 15)) * 0x846ca68bu;
-    return h ^ (h >> 16);
-}
-
 static Gpt *fixture_model(GptConfig config, float scale)
 {
     Gpt *gpt = gpt_new(config, 1);
     for (int t = 0; t < gpt->params->count; t++) {
         const Param *p = &gpt->params->item[t];
         for (long i = 0; i < t_size(p->tensor); i++) {
-            float u = (float)(hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
+            float u = (float)(fixture_hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
             bool bias = strstr(p->name, "bias"), norm = strstr(p->name, "ln_");
             p->tensor->data[i] = bias ? u / 8 : norm ? 1 + u / 4 : u * scale;
         }
@@ -79,41 +72,6 @@ static void write_weights(const char *path, const Gpt *gpt, Writing w)
     ck_assert_msg(
         safetensors_save(path, tensors, count, w.metadata, w.metadata_count, &error), "%s",
         error.text);
-}
-
-static Safetensors *open_file(const char *path)
-{
-    Error error;
-    Safetensors *file = safetensors_open(path, &error);
-    ck_assert_msg(file != NULL, "%s", error.text);
-    return file;
-}
-
-static float *floats_of(const Safetensors *file, const char *name, long *size)
-{
-    Error error;
-    const SafeTensor *t = safetensors_find(file, name);
-    ck_assert_msg(t != NULL, "there is no %s", name);
-    float *values = allocate((size_t)t->size, sizeof *values);
-    ck_assert(safetensors_to_floats(t, values, &error));
-    *size = t->size;
-    return values;
-}
-
-static double largest(const float *x, long n)
-{
-    double most = 0;
-    for (long i = 0; i < n; i++)
-        most = fabs((double)x[i]) > most ? fabs((double)x[i]) : most;
-    return most;
-}
-
-static void assert_near(const float *a, const float *b, long n, double tolerance,
-                        const char *what)
-{
-    for (long i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= tolerance, "%s[%ld]: %g and %g",
-                      what, i, (double)a[i], (double)b[i]);
 }
 
 /* Runs probe and opens what it wrote. */
@@ -295,7 +253,7 @@ enum { LENGTH = 40, SYMBOLS = 65 };
 static void random_text(int *text)
 {
     for (int i = 0; i < LENGTH; i++)
-        text[i] = (int)(hash(77, (uint32_t)i) % SYMBOLS);
+        text[i] = (int)(fixture_hash(77, (uint32_t)i) % SYMBOLS);
 }
 
 START_TEST(decoding_with_the_cache_equals_the_full_pass)
@@ -400,7 +358,7 @@ static Tensor *predict(void *gpt, const Ids *tokens, void *memory, int past)
 static void fill_ids(Ids *ids, uint32_t stream)
 {
     for (long i = 0; i < ids->size; i++)
-        ids->at[i] = (int)(hash(stream, (uint32_t)i) % SYMBOLS);
+        ids->at[i] = (int)(fixture_hash(stream, (uint32_t)i) % SYMBOLS);
 }
 
 static float loss_of(const Gpt *gpt, Tape *tape, long step, bool learn)
@@ -455,34 +413,6 @@ END_TEST
 
 /* A small run, fast enough to be made many times. */
 #define SMALL "--layers 2 --heads 2 --width 32 --context 16 --batch 8 --eval-every 20 "
-
-static void assert_same_file(const char *a, const char *b)
-{
-    Error error;
-    long n, m;
-    char *left = file_read(a, &n, &error), *right = file_read(b, &m, &error);
-    ck_assert_msg(left && right, "%s", error.text);
-    ck_assert_int_eq(n, m);
-    ck_assert_mem_eq(left, right, (size_t)n);
-    free(left), free(right);
-}
-
-/* Two logs with the same numbers but for the seconds. */
-static void assert_same_log(const char *a, const char *b)
-{
-    char output[512];
-    int status = run_command(output, sizeof output,
-                             "cut -d, -f1,2,4- %s > %s; cut -d, -f1,2,4- %s | cmp - %s", a,
-                             scratch("cut"), b, scratch("cut"));
-    ck_assert_msg(status == 0, "%s", output);
-}
-
-static void assert_runs(const char *format, const char *out)
-{
-    char output[4096];
-    int status = run_command(output, sizeof output, format, out);
-    ck_assert_msg(status == 0, "%s", output);
-}
 
 static void assert_runs_with(const char *command, const char *options, const char *out)
 {
