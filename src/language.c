@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVALUATION_TOKENS = 512, SHOWN_TOKENS = 240, MOST_VERBS = 16 };
+enum { EVALUATION_TOKENS = 512, SHOWN_TOKENS = 240 };
 enum { SPLIT_ALL, SPLIT_VAL };
 
 Option *language_option(const LanguageProgram *program, const char *name)
@@ -502,9 +502,9 @@ static int run_program(Language *l, int argc, char **argv)
                              OPTION_GROUP("reading and writing", text)};
     common_options(&p->common, groups + 2);
 
-    Verb all[MOST_VERBS];
+    Verb all[VERBS + p->verb_count];
     memcpy(all, verbs, sizeof verbs);
-    for (int i = 0; i < p->verb_count && VERBS + i < MOST_VERBS; i++)
+    for (int i = 0; i < p->verb_count; i++)
         all[VERBS + i] = p->verbs[i];
     Program program = {.name = p->name,
                        .title = p->title,

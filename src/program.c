@@ -73,7 +73,7 @@ static void print_help(const Program *p)
     options_help(stdout, usage, p->groups, p->group_count);
 }
 
-/* "train, sample and eval there are" */
+/* "there is no "walk"; there is train, sample, and --help" */
 static bool no_such_verb(const Program *p, const char *verb, Error *error)
 {
     fail(error, "there is no \"%s\"; there is", verb);

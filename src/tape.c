@@ -177,12 +177,12 @@ Mark tape_mark(const Tape *tape)
     return (Mark){tape->current, tape->used};
 }
 
-/* ---- Mistakes ---- */
-
 void tape_profile(Tape *tape, Profile *profile)
 {
     tape->profile = profile;
 }
+
+/* ---- Mistakes ---- */
 
 void tape_note(Tape *tape, const char *text, const char *file, int line)
 {

@@ -547,20 +547,7 @@ END_TEST
 
 /* ---- Bad input: one sentence, status 1 ---- */
 
-static void assert_refused(const char *sentence, const char *format, ...)
-{
-    char command[1024], output[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    int status = run_command(output, sizeof output, PROGRAM " %s </dev/null", command);
-    ck_assert_msg(status == 1, "status %d: %s: %s", status, command, output);
-    assert_contains(output, sentence);
-    assert_contains(output, "chapter-01: ");
-    ck_assert_msg(strchr(output, '\n') == output + strlen(output) - 1, "not one line: %s",
-                  output);
-}
+#define assert_refused(sentence, ...) assert_refusal(PROGRAM, sentence, __VA_ARGS__)
 
 START_TEST(bad_options_are_refused)
 {

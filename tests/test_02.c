@@ -748,21 +748,7 @@ END_TEST
 
 /* ---- The program ---- */
 
-/* One sentence, and status 1. */
-static void assert_refused(const char *sentence, const char *format, ...)
-{
-    char command[1024], output[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    int status = run_command(output, sizeof output, PROGRAM " %s </dev/null", command);
-    ck_assert_msg(status == 1, "status %d: %s: %s", status, command, output);
-    assert_contains(output, sentence);
-    ck_assert_msg(strncmp(output, "chapter-02: ", 12) == 0 &&
-                      strchr(output, '\n') == output + strlen(output) - 1,
-                  "not one line: %s", output);
-}
+#define assert_refused(sentence, ...) assert_refusal(PROGRAM, sentence, __VA_ARGS__)
 
 START_TEST(bad_options_and_data_are_refused)
 {

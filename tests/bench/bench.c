@@ -1,18 +1,11 @@
-/* bench.c - a clock, a median, and what the machine could do at most. */
+/* bench.c - a stopwatch, a median, and what the machine could do at most. */
 #include "bench.h"
 #include "parallel.h"
+#include "profile.h"
 #include "vector.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
-
-double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + now.tv_nsec * 1e-9;
-}
 
 double time_of(void (*run)(void *context), void *context)
 {
@@ -21,17 +14,17 @@ double time_of(void (*run)(void *context), void *context)
     double best = INFINITY, spent;
     /* A thread that was asleep may be put on the core of the one that woke it, and stay for
      * some milliseconds. In training none is ever asleep. */
-    double begun = seconds();
+    double begun = seconds_now();
     do
         run(context);
-    while (seconds() - begun < warm);
+    while (seconds_now() - begun < warm);
     for (double all = 0; all < enough; all += spent) {
-        double start = seconds();
+        double start = seconds_now();
         long calls = 0;
         do {
             run(context);
             calls++;
-            spent = seconds() - start;
+            spent = seconds_now() - start;
         } while (spent < batch);
         best = fmin(best, spent / calls);
     }

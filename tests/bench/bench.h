@@ -1,8 +1,6 @@
-/* bench.h - what measuring needs: a clock, a median, and what the machine could do at most. */
+/* bench.h - what measuring needs: a stopwatch, a median, and what the machine could do at most. */
 #ifndef LINEAGE_BENCH_H
 #define LINEAGE_BENCH_H
-
-double seconds(void); /* since some moment in the past */
 
 /* The time of one call of run(context): that of the fastest of several short batches, because
  * whatever else the machine does in between only adds. One call goes before them, unmeasured:

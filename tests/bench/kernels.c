@@ -10,6 +10,7 @@
 #include "bench.h"
 #include "ops.h"
 #include "parallel.h"
+#include "profile.h"
 #include "random.h"
 
 #include <dlfcn.h>
@@ -275,14 +276,14 @@ static void begin_again(Inputs *with)
 static void time_operation(Inputs *with, Tensor *(*call)(const Inputs *), double times[2])
 {
     begin_again(with);
-    double start = seconds();
+    double start = seconds_now();
     Tensor *y = call(with);
-    double middle = seconds();
+    double middle = seconds_now();
     Tensor *loss = y->rank > 0 ? t_sum_all(y) : y;
-    double end = seconds();
+    double end = seconds_now();
     backward(loss);
     times[0] = middle - start;
-    times[1] = seconds() - end;
+    times[1] = seconds_now() - end;
 }
 
 /* Medians of many. The sum's own way back is taken off. */

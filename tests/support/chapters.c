@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 uint32_t fixture_hash(uint32_t t, uint32_t i)
 {
@@ -58,6 +59,23 @@ void assert_runs(const char *format, ...)
     va_end(arguments);
     int status = run_command(output, sizeof output, "%s", command);
     ck_assert_msg(status == 0, "%s: %s", command, output);
+}
+
+void assert_refusal(const char *program, const char *sentence, const char *format, ...)
+{
+    char arguments_text[1024], output[4096], name[64];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(arguments_text, sizeof arguments_text, format, arguments);
+    va_end(arguments);
+    int status = run_command(output, sizeof output, "%s %s </dev/null", program,
+                             arguments_text);
+    ck_assert_msg(status == 1, "status %d: %s: %s", status, arguments_text, output);
+    assert_contains(output, sentence);
+    snprintf(name, sizeof name, "%s: ", strrchr(program, '/') + 1);
+    ck_assert_msg(strncmp(output, name, strlen(name)) == 0 &&
+                      strchr(output, '\n') == output + strlen(output) - 1,
+                  "not one line: %s", output);
 }
 
 void assert_same_file(const char *a, const char *b)

@@ -23,6 +23,11 @@ void assert_near(const float *a, const float *b, long n, double tolerance,
 /* Runs a shell command that must succeed. */
 void assert_runs(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Runs a program that must refuse: with status 1, and one line that begins with the name of
+ * the program and contains the sentence. */
+void assert_refusal(const char *program, const char *sentence, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 void assert_same_file(const char *a, const char *b);
 
 /* Two logs of runs, but for the seconds. */
