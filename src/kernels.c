@@ -13,7 +13,8 @@
  * A is left alone when its rows are contiguous, and packed in the same manner when not. The
  * six rows that a tile needs stay in the nearest cache while all panels pass by.
  *
- * While a tile is busy, the part of C below it is already on its way from memory. */
+ * While a tile is busy, the part of C below it and the next rows of A are already on their
+ * way from memory. */
 #include "kernels.h"
 #include "vector.h"
 
@@ -25,7 +26,8 @@ enum {
     TILE_COLUMNS = TILE_VECTORS * LANES,
     BLOCK_K = 256,
     BLOCK_COLUMNS = 384, /* of B: 384 KB packed, on the stack */
-    BLOCK_ROWS = 48      /* of A, where it is packed: 48 KB, there too */
+    BLOCK_ROWS = 48,     /* of A, where it is packed: 48 KB, there too */
+    AHEAD = 16           /* rows of what is packed are asked for so early */
 };
 
 const long kernel_row_grain = TILE_ROWS, kernel_column_grain = TILE_COLUMNS;
@@ -112,22 +114,34 @@ static int tile_height(long rows_left)
     return rows_left >= 6 ? 6 : rows_left >= 4 ? 4 : rows_left >= 2 ? 2 : 1;
 }
 
+/* Asks for a row that will be wanted soon. Rows are far apart, and the processor only guesses
+ * what lies close by. */
+static void prefetch(const float *row, long n)
+{
+    for (long i = 0; i < n; i += 64 / (long)sizeof *row)
+        __builtin_prefetch(row + i);
+}
+
 /* A[rows, K] into panels of one tile's height, each in the order k, row. A block that is
- * contiguous along its rows, as a transposed matrix is, moves six numbers at a time. */
+ * contiguous along its rows, as a transposed matrix is, moves six numbers at a time, of all
+ * panels in turn: what comes into the cache with them is used while it is there. */
 static void pack_a(long rows, long K, Matrix a, float *out)
 {
-    for (long i = 0; i < rows;) {
-        int height = tile_height(rows - i);
-        const float *from = a.data + i * a.row;
-        if (height == TILE_ROWS && a.row == 1)
-            for (long k = 0; k < K; k++)
-                memcpy(out + k * TILE_ROWS, from + k * a.column, TILE_ROWS * sizeof *out);
-        else
-            for (long k = 0; k < K; k++)
-                for (int r = 0; r < height; r++)
-                    out[k * height + r] = from[r * a.row + k * a.column];
-        out += K * height;
-        i += height;
+    long i = 0;
+    if (a.row == 1) {
+        long whole = rows - rows % TILE_ROWS;
+        for (long k = 0; k < K; k++) {
+            prefetch(a.data + (k + AHEAD) * a.column, whole);
+            for (i = 0; i < whole; i += TILE_ROWS)
+                memcpy(out + i * K + k * TILE_ROWS, a.data + k * a.column + i,
+                       TILE_ROWS * sizeof *out);
+        }
+    }
+    for (int height; i < rows; i += height) {
+        height = tile_height(rows - i);
+        for (long k = 0; k < K; k++)
+            for (int r = 0; r < height; r++)
+                out[i * K + k * height + r] = a.data[(i + r) * a.row + k * a.column];
     }
 }
 
@@ -155,13 +169,16 @@ static void pack_b(long K, long columns, long width, Matrix b, float *out)
 {
     if (columns < width)
         memset(out, 0, (size_t)(K * width) * sizeof *out);
-    if (b.column == 1 &&
-        columns == TILE_COLUMNS) /* a constant length is copied by vectors */
-        for (long k = 0; k < K; k++)
-            memcpy(out + k * TILE_COLUMNS, b.data + k * b.row, TILE_COLUMNS * sizeof *out);
-    else if (b.column == 1)
-        for (long k = 0; k < K; k++)
-            memcpy(out + k * width, b.data + k * b.row, (size_t)columns * sizeof *out);
+    if (b.column == 1)
+        for (long k = 0; k < K; k++) {
+            float *to = out + k * width;
+            const float *from = b.data + k * b.row;
+            prefetch(from + AHEAD * b.row, columns);
+            if (columns == TILE_COLUMNS) /* a constant length is copied by vectors */
+                memcpy(to, from, TILE_COLUMNS * sizeof *out);
+            else
+                memcpy(to, from, (size_t)columns * sizeof *out);
+        }
     else if (b.row == 1)
         pack_transposed(K, columns, width, b, out);
     else
@@ -241,6 +258,8 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
             pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed_a);
         if (pack)
             left = (Matrix){packed_a + i % BLOCK_ROWS * K, 1, height};
+        for (long r = height; !pack && r < 2 * height; r++)
+            prefetch(left.data + r * a.row, K);
         Matrix to = {c.data + i * c.row, c.row, c.column};
         multiply_strip((int)height, N, K, left, panels, to, accumulate);
     }

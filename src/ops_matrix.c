@@ -6,8 +6,7 @@
 
 enum {
     MOST_BATCH = MAX_RANK - 2,
-    WORTH_IT = 30000, /* multiplications: with fewer, threads cost more than they bring */
-    THIN = 96         /* rows or columns */
+    WORTH_IT = 30000 /* multiplications: with fewer, threads cost more than they bring */
 };
 
 /* Many matrices of one shape: how far apart they are in each of the dimensions in front. */
@@ -27,6 +26,9 @@ typedef struct {
     const float
         *bias;    /* is laid down in each row of C before the product is added; or NULL */
     bool by_rows; /* how threads divide a single product */
+    long half;    /* of the inner dimension, or 0 */
+    float *other; /* (M, N), where the other half of the sum is made */
+    int parts;    /* into which threads divide each half */
 } Product;
 
 static Matrix part(Matrix m, long row, long column)
@@ -122,14 +124,9 @@ static Product row_by_row(Product p)
     return q;
 }
 
-/* How many rows or columns make a share. Two shares for each thread, so that others can help
- * one that is held up; but one if they would be thin, for what shares have in common each of
- * them packs for itself. */
-static long share(long size, long grain)
+/* How many rows or columns make one of so many shares. */
+static long share(long size, long grain, int shares)
 {
-    long shares = parallel_thread_count();
-    if (size >= 2 * shares * THIN)
-        shares *= 2;
     return (size + shares * grain - 1) / (shares * grain) * grain;
 }
 
@@ -140,13 +137,59 @@ static void multiply_divided(Product p, long i)
     p.b.m = numbered(&p, &p.b, i);
     p.c.m = numbered(&p, &p.c, i);
     p.by_rows = p.M > 1 && p.M >= p.N;
+    int threads = parallel_thread_count(); /* one share for each: it packs for itself */
     if (p.by_rows)
-        parallel_for(p.M, share(p.M, kernel_row_grain), part_of_product, &p);
+        parallel_for(p.M, share(p.M, kernel_row_grain, threads), part_of_product, &p);
     else
-        parallel_for(p.N, share(p.N, kernel_column_grain), part_of_product, &p);
+        parallel_for(p.N, share(p.N, kernel_column_grain, threads), part_of_product, &p);
 }
 
-static void multiply(Product p)
+/* One part of the rows or columns, in one half of the sum. */
+static void part_of_half(long from, long to, void *context)
+{
+    const Product *p = context;
+    long size = p->by_rows ? p->M : p->N;
+    long grain = p->by_rows ? kernel_row_grain : kernel_column_grain;
+    long width = share(size, grain, p->parts);
+    for (long i = from; i < to; i++) {
+        long at = i % p->parts * width, rest = size - at < width ? size - at : width;
+        if (rest <= 0)
+            continue;
+        bool other = i >= p->parts;
+        long k = other ? p->half : 0, K = other ? p->K - p->half : p->half;
+        Matrix a = part(p->a.m, 0, k), b = part(p->b.m, k, 0);
+        Matrix c = other ? (Matrix){p->other, p->N, 1} : p->c.m;
+        bool add = p->add && !other;
+        if (p->by_rows)
+            kernel_matmul(rest, p->N, K, part(a, at, 0), b, part(c, at, 0), add);
+        else
+            kernel_matmul(p->M, rest, K, a, part(b, 0, at), part(c, 0, at), add);
+    }
+}
+
+static void add_other(long from, long to, void *context)
+{
+    const Product *p = context;
+    for (long i = from; i < to; i++)
+        for (long j = 0; j < p->N; j++)
+            p->c.m.data[i * p->c.m.row + j] += p->other[i * p->N + j];
+}
+
+/* The gradient of a weight is a sum over all the rows that went through it. A thread that
+ * takes half of them finds them in its cache, where it left them, and packs what nobody else
+ * packs. It is two halves for any number of threads: sums come out the same. */
+static void multiply_halves(Op *op, Product p)
+{
+    p.half = p.K / 2;
+    p.other = op_borrow(op, p.M * p.N);
+    p.by_rows = p.M >= p.N;
+    p.parts = (parallel_thread_count() + 1) / 2;
+    parallel_for(2 * p.parts, 1, part_of_half, &p);
+    parallel_for(p.M, 1 + WORTH_IT / p.N, add_other, &p);
+    op_return(op, p.other, p.M * p.N);
+}
+
+static void multiply(Op *op, Product p)
 {
     merge(&p);
     p = row_by_row(p);
@@ -160,12 +203,14 @@ static void multiply(Product p)
         return;
     int threads = parallel_thread_count();
     bool small = (double)count * p.M * p.N * p.K < WORTH_IT;
-    if (small || (!summed && (count >= 2 * threads || count % threads == 0))) {
+    bool deep = p.rank == 0 && p.K > p.M && p.K > p.N && p.c.m.column == 1;
+    if (deep && !small && op)
+        multiply_halves(op, p);
+    else if (small || (!summed && (count >= 2 * threads || count % threads == 0)))
         parallel_for(count, small ? count : 1, whole_products, &p);
-        return;
-    }
-    for (long i = 0; i < count; i++)
-        multiply_divided(p, i);
+    else
+        for (long i = 0; i < count; i++)
+            multiply_divided(p, i);
 }
 
 /* x, or its gradient, as matrices under the dimensions in front of y, to which it
@@ -184,7 +229,7 @@ static Matrices matrices(const Tensor *x, float *data, const Tensor *y)
 static Product product_of(const Tensor *y, long M, long N, long K, Matrices a, Matrices b,
                           Matrices c, bool add)
 {
-    Product p = {M, N, K, y->rank - 2, {0}, a, b, c, add, NULL, false};
+    Product p = {M, N, K, y->rank - 2, {0}, a, b, c, add, NULL, false, 0, NULL, 0};
     for (int i = 0; i < p.rank; i++)
         p.size[i] = y->shape[i];
     return p;
@@ -212,12 +257,12 @@ static void matmul_gradients(Op *op)
     if (op_wants(op, 0)) {
         Matrices right = transposed(matrices(b, op_input(op, 1)->data, y));
         Matrices da = gradient_of(op, 0, y, &add);
-        multiply(product_of(y, M, K, N, g, right, da, add));
+        multiply(op, product_of(y, M, K, N, g, right, da, add));
     }
     if (op_wants(op, 1)) {
         Matrices left = transposed(matrices(a, op_input(op, 0)->data, y));
         Matrices db = gradient_of(op, 1, y, &add);
-        multiply(product_of(y, K, N, M, left, g, db, add));
+        multiply(op, product_of(y, K, N, M, left, g, db, add));
     }
 }
 
@@ -248,7 +293,7 @@ Tensor *t_matmul(Tensor *a, Tensor *b)
     shape[rank - 2] = (int)M;
     shape[rank - 1] = (int)N;
     Tensor *y = op_out_of(op, rank, shape);
-    multiply(product_of(y, M, N, K, matrices(a, a->data, y), matrices(b, b->data, y),
+    multiply(NULL, product_of(y, M, N, K, matrices(a, a->data, y), matrices(b, b->data, y),
                         matrices(y, y->data, y), false));
     return y;
 }
@@ -285,6 +330,6 @@ Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
                            matrices(x, x->data, y), matrices(w, w->data, y),
                            matrices(y, y->data, y), true);
     p.bias = b->data;
-    multiply(p);
+    multiply(NULL, p);
     return y;
 }

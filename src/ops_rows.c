@@ -1,6 +1,6 @@
 /* ops_rows.c - the operations that take the last dimension, a row, as a whole. Rows are
- * divided among threads; what is summed over rows, as the gradient of a norm's weight is,
- * is divided by columns instead. */
+ * divided among threads. What is summed over rows, as the gradient of a norm's weight is,
+ * is summed in a fixed number of parts first: the number of threads does not matter. */
 #include "kernels.h"
 #include "ops.h"
 #include "parallel.h"
@@ -8,12 +8,15 @@
 
 #include <math.h>
 
-enum { PIECE = 16384 /* elements that are worth a thread */ };
+enum {
+    PIECE = 16384, /* elements that are worth a thread */
+    PARTS = 8      /* into which rows are cut that are summed */
+};
 
 /* What the work on a range of rows needs to know. */
 typedef struct {
     int columns;
-    long count; /* of the rows, where the work is divided by columns */
+    long count; /* of the rows, where the work is divided into parts */
     const float *x, *g;
     float *y, *dx;
     float *mean, *scale; /* of each row */
@@ -175,49 +178,52 @@ static inline void back_sums(const Rows *r, const float *x, const float *g, floa
 }
 
 /* With h = (x - mean) scale and e = g weight: dx = scale (e - mean(e) - h mean(e h)). */
-static void layer_norm_back_rows(long from, long to, void *context)
+static void layer_norm_back_row(const Rows *r, long i)
 {
-    const Rows *r = context;
     const long n = r->columns, whole = n - n % LANES;
-    for (long i = from; i < to; i++) {
-        const float *x = r->x + i * n, *g = r->g + i * n, *weight = r->weight;
-        float *dx = r->dx + i * n, mean = r->mean[i], scale = r->scale[i];
-        V sum = {0}, sum_x = {0};
-        for (long j = 0; j < whole; j += LANES)
-            back_sums(r, x, g, mean, j, LANES, &sum, &sum_x);
-        if (whole < n)
-            back_sums(r, x, g, mean, whole, n - whole, &sum, &sum_x);
-        float mean_e = v_sum(sum) / n, slope = scale * scale * v_sum(sum_x) / n;
-        if (r->add)
-            for (long j = 0; j < n; j++)
-                dx[j] += scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
-        else
-            for (long j = 0; j < n; j++)
-                dx[j] = scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
-    }
+    const float *x = r->x + i * n, *g = r->g + i * n, *weight = r->weight;
+    float *dx = r->dx + i * n, mean = r->mean[i], scale = r->scale[i];
+    V sum = {0}, sum_x = {0};
+    for (long j = 0; j < whole; j += LANES)
+        back_sums(r, x, g, mean, j, LANES, &sum, &sum_x);
+    if (whole < n)
+        back_sums(r, x, g, mean, whole, n - whole, &sum, &sum_x);
+    float mean_e = v_sum(sum) / n, slope = scale * scale * v_sum(sum_x) / n;
+    if (r->add)
+        for (long j = 0; j < n; j++)
+            dx[j] += scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
+    else
+        for (long j = 0; j < n; j++)
+            dx[j] = scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
 }
 
-/* Columns j .. j + m - 1, down the rows. */
-static inline void back_columns(const Rows *r, long j, long m)
-{
-    V dweight = v_load_some(r->dweight + j, m), dbias = v_load_some(r->dbias + j, m);
-    for (long i = 0; i < r->count; i++) {
-        V x = v_load_some(r->x + i * r->columns + j, m);
-        V g = v_load_some(r->g + i * r->columns + j, m);
-        dweight += g * (x - r->mean[i]) * r->scale[i];
-        dbias += g;
-    }
-    v_store_some(r->dweight + j, dweight, m);
-    v_store_some(r->dbias + j, dbias, m);
-}
-
-static void layer_norm_back_columns(long from, long to, void *context)
+/* The rows of each part, and what they add to the gradients of weight and bias. */
+static void layer_norm_back_parts(long from, long to, void *context)
 {
     const Rows *r = context;
-    for (; from + LANES <= to; from += LANES)
-        back_columns(r, from, LANES);
-    if (from < to)
-        back_columns(r, from, to - from);
+    const long n = r->columns, height = (r->count + PARTS - 1) / PARTS;
+    for (long part = from; part < to; part++) {
+        float *dweight = r->dweight + part * n, *dbias = r->dbias + part * n;
+        memset(dweight, 0, (size_t)n * sizeof *dweight);
+        memset(dbias, 0, (size_t)n * sizeof *dbias);
+        for (long i = part * height; i < (part + 1) * height && i < r->count; i++) {
+            const float *x = r->x + i * n, *g = r->g + i * n;
+            float mean = r->mean[i], scale = r->scale[i];
+            if (r->dx)
+                layer_norm_back_row(r, i);
+            for (long j = 0; j < n; j++) {
+                dweight[j] += g[j] * (x[j] - mean) * scale;
+                dbias[j] += g[j];
+            }
+        }
+    }
+}
+
+static void add_parts(float *sum, const float *part, long n)
+{
+    for (long i = 0; i < PARTS; i++)
+        for (long j = 0; j < n; j++)
+            sum[j] += part[i * n + j];
 }
 
 typedef struct {
@@ -232,16 +238,16 @@ static void layer_norm_backward(Op *op)
     r.weight = op_input(op, 1)->data;
     r.mean = saved->mean;
     r.scale = saved->scale;
-    if (op_wants(op, 0)) {
+    if (op_wants(op, 0))
         r.dx = op_grad_to(op, 0, &r.add);
-        for_rows(t_rows_of(x), &r, layer_norm_back_rows);
-    }
-    if (op_wants(op, 1) || op_wants(op, 2)) {
-        r.dweight = op_grad(op, 1);
-        r.dbias = op_grad(op, 2);
-        r.count = t_rows_of(x);
-        parallel_for(r.columns, 64, layer_norm_back_columns, &r);
-    }
+    r.count = t_rows_of(x);
+    r.dweight = op_borrow(op, 2 * PARTS * r.columns);
+    r.dbias = r.dweight + PARTS * r.columns;
+    long grain = r.count * r.columns < PIECE ? PARTS : 1;
+    parallel_for(PARTS, grain, layer_norm_back_parts, &r);
+    add_parts(op_grad(op, 1), r.dweight, r.columns);
+    add_parts(op_grad(op, 2), r.dbias, r.columns);
+    op_return(op, r.dweight, 2 * PARTS * r.columns);
 }
 
 static void check_vector(const Op *op, const char *name, const Tensor *x, const Tensor *v)

@@ -173,16 +173,30 @@ void optimizer_step(Optimizer *o, double learning_rate, double factor)
     }
 }
 
-double gradient_norm(const Params *params)
+typedef struct {
+    const Params *params;
+    double *sum; /* of the squares in each gradient */
+} Squares;
+
+static void square_gradients(long from, long to, void *context)
 {
-    double sum = 0;
-    for (int i = 0; i < params->count; i++) {
-        const Storage *s = params->item[i].tensor->storage;
+    const Squares *squares = context;
+    for (long i = from; i < to; i++) {
+        const Storage *s = squares->params->item[i].tensor->storage;
+        squares->sum[i] = 0;
         for (long j = 0; j < s->size; j += 4096) {
             long n = s->size - j < 4096 ? s->size - j : 4096;
-            sum += kernel_dot(n, s->grad + j, s->grad + j);
+            squares->sum[i] += kernel_dot(n, s->grad + j, s->grad + j);
         }
     }
+}
+
+double gradient_norm(const Params *params)
+{
+    double squares[params->count + 1], sum = 0;
+    parallel_for(params->count, 1, square_gradients, &(Squares){params, squares});
+    for (int i = 0; i < params->count; i++)
+        sum += squares[i];
     return sqrt(sum);
 }
 

@@ -375,12 +375,21 @@ static float *take_gradient(Tape *tape, long size)
     return memset(take_memory(tape, size), 0, (size_t)size * sizeof(float));
 }
 
-static void hand_back(Tape *tape, Storage *storage)
+static void hand_back(Tape *tape, float *memory, long size)
 {
-    Spare *spare = (Spare *)storage->grad;
-    *spare = (Spare){tape->spare, storage->size};
+    Spare *spare = (Spare *)memory;
+    *spare = (Spare){tape->spare, size};
     tape->spare = spare;
-    storage->grad = NULL;
+}
+
+float *op_borrow(Op *op, long floats)
+{
+    return take_memory(op->tape, floats);
+}
+
+void op_return(Op *op, float *borrowed, long floats)
+{
+    hand_back(op->tape, borrowed, floats);
 }
 
 bool op_wants(const Op *op, int i)
@@ -447,8 +456,10 @@ void backward(Tensor *loss)
         tape_note(tape, op->text, op->file, op->line);
         profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
         op->backward(op);
-        if (storage->origin == op && !storage->keeps_grad)
-            hand_back(tape, storage);
+        if (storage->origin == op && !storage->keeps_grad) {
+            hand_back(tape, storage->grad, storage->size);
+            storage->grad = NULL;
+        }
     }
 }
 

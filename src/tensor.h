@@ -278,6 +278,10 @@ float *op_grad(Op *op, int i);
 float *op_grad_to(Op *op, int i, bool *add);
 const float *op_gout(const Op *op);
 
+/* Memory that backward needs for a while, not cleared; it is to be returned. */
+float *op_borrow(Op *op, long floats);
+void op_return(Op *op, float *borrowed, long floats);
+
 /* A mistake: prints "name: sentence, after file:line: expression" and aborts. */
 _Noreturn void op_misuse(const Tape *tape, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

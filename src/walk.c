@@ -4,9 +4,11 @@
 #include "parallel.h"
 
 enum {
-    PIECE = 512,      /* floats of a row that are gathered at a time */
-    WORTH_IT = 16384, /* elements below which threads cost more than they bring */
-    OUT = WALK_INPUTS /* where the strides of the output are kept */
+    PIECE = 512,         /* floats of a row that are gathered at a time */
+    WORTH_IT = 16384,    /* elements below which threads cost more than they bring */
+    PARTS = 8,           /* in which a sum is made */
+    MOST_IN_PART = 4096, /* floats */
+    OUT = WALK_INPUTS    /* where the strides of the output are kept */
 };
 
 typedef struct {
@@ -77,33 +79,35 @@ static void walk_row(const Walk *w, long n, float *const data[])
     }
 }
 
+static void advance(const Walk *w, float *data[], int dimension, long steps)
+{
+    for (int k = 0; k < w->inputs; k++)
+        data[k] += steps * w->stride[k][dimension];
+    data[OUT] += steps * w->stride[OUT][dimension];
+}
+
 /* Everything for which the dimension that is divided lies in from .. to - 1. */
 static void walk_range(long from, long to, void *context)
 {
     const Walk *w = context;
-    long first[MAX_RANK] = {0}, end[MAX_RANK], at[MAX_RANK];
-    memcpy(end, w->size, sizeof end);
-    first[w->split] = from;
-    end[w->split] = to;
-    memcpy(at, first, sizeof at);
+    long size[MAX_RANK], at[MAX_RANK] = {0};
+    memcpy(size, w->size, sizeof size);
+    size[w->split] = to - from;
+    float *data[WALK_INPUTS + 1];
+    memcpy(data, w->data, sizeof data);
+    advance(w, data, w->split, from);
 
-    const int last = w->rank - 1;
     for (;;) {
-        float *data[WALK_INPUTS + 1];
-        for (int k = 0; k <= OUT; k++) {
-            data[k] = w->data[k];
-            for (int d = 0; d <= last && data[k]; d++)
-                data[k] += at[d] * w->stride[k][d];
-        }
-        walk_row(w, end[last] - first[last], data);
-
-        int d = last - 1;
-        while (d >= 0 && ++at[d] == end[d]) {
-            at[d] = first[d];
-            d--;
+        walk_row(w, size[w->rank - 1], data);
+        int d = w->rank - 2;
+        for (; d >= 0 && at[d] + 1 == size[d]; d--) {
+            advance(w, data, d, -at[d]);
+            at[d] = 0;
         }
         if (d < 0)
             return;
+        advance(w, data, d, 1);
+        at[d]++;
     }
 }
 
@@ -124,6 +128,47 @@ static void merge_dimensions(Walk *w)
             w->stride[k][kept] = w->stride[k][d];
     }
     w->rank = kept + 1;
+}
+
+/* The parts from .. to - 1 of a sum over the first dimension, each into memory of its own. */
+static void walk_parts(long from, long to, void *context)
+{
+    Walk w = *(const Walk *)context;
+    long height = (w.size[0] + PARTS - 1) / PARTS;
+    for (long part = from; part < to; part++) {
+        long end = (part + 1) * height < w.size[0] ? (part + 1) * height : w.size[0];
+        w.data[OUT] = ((const Walk *)context)->data[OUT] + part * MOST_IN_PART;
+        if (part * height < end)
+            walk_range(part * height, end, &w);
+    }
+}
+
+/* A sum of many rows: a thread that adds up some of them finds them in its cache, where it
+ * left them. The parts are the same for any number of threads. False if the result is too
+ * large to have one for each part. */
+static bool sum_in_parts(const Walk *w)
+{
+    float sums[PARTS * MOST_IN_PART];
+    Walk parts = *w, all = *w;
+    long size = 1;
+    for (int d = w->rank - 1; d >= 0; d--) {
+        bool summed = w->stride[OUT][d] == 0;
+        all.size[d] = d == 0 ? PARTS : summed ? 1 : w->size[d];
+        parts.stride[OUT][d] = all.stride[0][d] = summed ? 0 : size;
+        size *= summed ? 1 : w->size[d];
+    }
+    if (size > MOST_IN_PART)
+        return false;
+    for (int part = 0; part < PARTS; part++)
+        memset(sums + part * MOST_IN_PART, 0, (size_t)size * sizeof *sums);
+    parts.data[OUT] = sums;
+    parallel_for(PARTS, 1, walk_parts, &parts);
+    all.data[0] = sums;
+    all.stride[0][0] = MOST_IN_PART;
+    all.inputs = 1;
+    all.f = row_copy;
+    walk_range(0, PARTS, &all);
+    return true;
 }
 
 void walk(int rank, const int *shape, RowFunction *f, float constant, Walked out, bool add,
@@ -151,6 +196,9 @@ void walk(int rank, const int *shape, RowFunction *f, float constant, Walked out
             w.stride[k][0] = 1;
     }
     merge_dimensions(&w);
+    bool sum = add && w.stride[OUT][0] == 0 && w.size[0] >= 2 * PARTS;
+    if (sum && total >= WORTH_IT && sum_in_parts(&w))
+        return;
 
     /* Threads may divide only what they write: a dimension that is summed is never
      * split. */
