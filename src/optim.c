@@ -31,12 +31,17 @@ Optimizer *optimizer_new(OptimizerKind kind, Params *params, double beta1, doubl
                      .beta2 = beta2,
                      .epsilon = 1e-8,
                      .weight_decay = weight_decay,
-                     .tape = tape_new(TAPE_INFERENCE, 0)};
+                     .matrix = allocate(n, sizeof *o->matrix)};
     for (int i = 0; i < params->count; i++) {
         const Param *p = &params->item[i];
         o->m[i] = moment(o, 'm', p);
-        o->v[i] = kind == OPTIMIZER_MUON && p->between_layers ? NULL : moment(o, 'v', p);
+        if (kind == OPTIMIZER_MUON && p->between_layers)
+            o->matrix[o->matrices++] = i;
+        else
+            o->v[i] = moment(o, 'v', p);
     }
+    for (int i = 0; i < MUON_TAPES; i++)
+        o->tape[i] = tape_new(TAPE_INFERENCE, 0);
     return o;
 }
 
@@ -45,9 +50,11 @@ void optimizer_free(Optimizer *o)
     if (!o)
         return;
     params_free(o->moments);
-    tape_free(o->tape);
+    for (int i = 0; i < MUON_TAPES; i++)
+        tape_free(o->tape[i]);
     free(o->m);
     free(o->v);
+    free(o->matrix);
     free(o);
 }
 
@@ -80,29 +87,31 @@ static void adamw_range(long from, long to, void *context)
 
 /* ---- Muon ---- */
 
-static Tensor *identity(Tape *tape, int n)
+/* 3.4445 - 4.7750 a + 2.0315 a^2 */
+static Tensor *polynomial(Tensor *a)
 {
-    Tensor *x = t_zeros(tape, n, n);
-    for (int i = 0; i < n; i++)
-        x->data[i * n + i] = 1;
-    return x;
+    long n = a->shape[0];
+    Tensor *p = t_matmul(a, a);
+    for (long i = 0; i < n * n; i++)
+        p->data[i] = 2.0315f * p->data[i] - 4.7750f * a->data[i];
+    for (long i = 0; i < n; i++)
+        p->data[i * n + i] += 3.4445f;
+    return p;
 }
 
-/* Newton and Schulz: with a = x x', x becomes p x, where p = 3.4445 - 4.7750 a + 2.0315 a^2,
- * five times over. That leaves the singular vectors as they are and moves the singular
- * values towards 1; the numbers are Jordan's, chosen to be quick rather than exact. All the
- * p are made of a and can change places with it, so the next a is p p a, and their product q
- * meets x only in the end: x may be much wider than a. */
+/* Newton and Schulz: with a = x x', x becomes p x, where p is the polynomial of a, five
+ * times over. That leaves the singular vectors as they are and moves the singular values
+ * towards 1; the numbers are Jordan's, chosen to be quick rather than exact. All the p are
+ * made of a and can change places with it, so the next a is p p a, and their product q meets
+ * x only in the end: x may be much wider than a. */
 Tensor *orthogonalised(Tensor *x)
 {
     bool tall = x->shape[0] > x->shape[1];
     Tensor *square = t_sum_all(t_mul(x, x)), *q = NULL;
     x = t_scale(tall ? t_transpose(x) : x, 1 / (sqrtf(t_item(square)) + 1e-7f));
-    Tensor *one = t_scale(identity(x->tape, x->shape[0]), 3.4445f);
     Tensor *a = t_matmul(x, t_transpose(x));
     for (int i = 0; i < 5; i++) {
-        Tensor *p = t_add(t_scale(a, -4.7750f), t_scale(t_matmul(a, a), 2.0315f));
-        p = t_add(one, p);
+        Tensor *p = polynomial(a);
         q = q ? t_matmul(p, q) : p;
         if (i < 4)
             a = t_matmul(p, t_matmul(p, a));
@@ -133,11 +142,11 @@ static void move_range(long from, long to, void *context)
 /* Entries of an orthogonal matrix are about 1 / sqrt(longer side); 0.2 times that side's
  * root makes them as large as those of an AdamW step, so that one learning rate serves both
  * (Liu and others 2025, section 2.2). */
-static void muon_step(Optimizer *o, const Tensor *x, Update u, double learning_rate)
+static void muon_step(Tape *tape, const Tensor *x, Update u, double learning_rate)
 {
     int longer = x->shape[0] > x->shape[1] ? x->shape[0] : x->shape[1];
-    tape_reset(o->tape, 0);
-    Tensor *direction = t_empty(o->tape, x->shape[0], x->shape[1]);
+    tape_reset(tape, 0);
+    Tensor *direction = t_empty(tape, x->shape[0], x->shape[1]);
     u.direction = direction->data;
     u.size = (float)(0.2 * sqrt(longer) * learning_rate);
     parallel_for(t_size(x), 4096, momentum_range, &u);
@@ -145,32 +154,60 @@ static void muon_step(Optimizer *o, const Tensor *x, Update u, double learning_r
     parallel_for(t_size(x), 4096, move_range, &u);
 }
 
-void optimizer_step(Optimizer *o, double learning_rate, double factor)
+typedef struct {
+    Optimizer *o;
+    double learning_rate, factor;
+} Step;
+
+static Update update_of(const Step *step, int i)
 {
-    o->steps++;
+    const Optimizer *o = step->o;
+    const Tensor *x = o->params->item[i].tensor;
     double first = 1 - pow(o->beta1, o->steps), second = 1 - pow(o->beta2, o->steps);
-    for (int i = 0; i < o->params->count; i++) {
-        Tensor *x = o->params->item[i].tensor;
-        double decay = x->rank >= 2 ? learning_rate * o->weight_decay : 0;
-        Update u = {.p = x->data,
+    double decay = x->rank >= 2 ? step->learning_rate * o->weight_decay : 0;
+    return (Update){.p = x->data,
                     .g = x->storage->grad,
                     .m = o->m[i]->data,
                     .v = o->v[i] ? o->v[i]->data : NULL,
                     .beta1 = (float)o->beta1,
                     .beta2 = (float)o->beta2,
-                    .factor = (float)factor,
+                    .factor = (float)step->factor,
                     .rest1 = (float)(1 - o->beta1),
                     .rest2 = (float)(1 - o->beta2),
                     .keep = (float)(1 - decay),
-                    .size = (float)(learning_rate / first),
+                    .size = (float)(step->learning_rate / first),
                     .root = (float)(1 / sqrt(second)),
                     .epsilon = (float)o->epsilon};
+}
+
+/* The matrices of Muon are as many as there are layers, and small: it pays to divide them
+ * among threads rather than each of their products. */
+static void muon_matrices(long from, long to, void *context)
+{
+    const Step *step = context;
+    Optimizer *o = step->o;
+    for (long k = o->matrices * from / MUON_TAPES; k < o->matrices * to / MUON_TAPES; k++) {
+        int i = o->matrix[k];
+        muon_step(o->tape[from], o->params->item[i].tensor, update_of(step, i),
+                  step->learning_rate);
+    }
+}
+
+void optimizer_step(Optimizer *o, double learning_rate, double factor)
+{
+    Step step = {o, learning_rate, factor};
+    o->steps++;
+    for (int i = 0; i < o->params->count; i++) {
+        const Tensor *x = o->params->item[i].tensor;
+        Update u = update_of(&step, i);
         if (u.v)
             parallel_for(t_size(x), 4096, adamw_range, &u);
-        else
-            muon_step(o, x, u, learning_rate);
         x->storage->writes++;
     }
+    if (o->matrices >= parallel_thread_count())
+        parallel_for(MUON_TAPES, 1, muon_matrices, &step);
+    else
+        muon_matrices(0, MUON_TAPES, &step);
 }
 
 typedef struct {

@@ -11,6 +11,7 @@
  * else is AdamW's also then. Weight decay applies to matrices, embeddings included, and not
  * to vectors, which are biases and the gains of norms. */
 typedef enum { OPTIMIZER_ADAMW, OPTIMIZER_MUON } OptimizerKind;
+enum { MUON_TAPES = 4 }; /* so many threads can work on Muon's matrices */
 
 typedef struct {
     OptimizerKind kind;
@@ -19,7 +20,8 @@ typedef struct {
     Tensor **m, **v; /* of each parameter; v is NULL where Muon rules */
     long steps;      /* taken so far; the bias correction depends on it */
     double beta1, beta2, epsilon, weight_decay;
-    Tape *tape; /* for Muon's matrix products */
+    int *matrix, matrices;  /* the parameters where it does */
+    Tape *tape[MUON_TAPES]; /* for its matrix products */
 } Optimizer;
 
 Optimizer *optimizer_new(OptimizerKind kind, Params *params, double beta1, double beta2,
