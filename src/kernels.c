@@ -32,12 +32,13 @@ enum {
 
 const long kernel_row_grain = TILE_ROWS, kernel_column_grain = TILE_COLUMNS;
 
-/* C[rows, vectors] (+)= A[rows, K] B[K, vectors]. Rows and vectors are constants wherever
- * this is called, so that the sums become registers. */
+/* C[rows, vectors] = A[rows, K] B[K, vectors] + first[rows, vectors], where there is a first.
+ * Rows and vectors are constants wherever this is called, so that the sums become
+ * registers. */
 __attribute__((always_inline)) static inline void tile(const int rows, const int vectors,
                                                        long K, Matrix a, const float *b,
-                                                       long b_row, float *c, long c_row,
-                                                       bool accumulate)
+                                                       long b_row, const float *first,
+                                                       long first_row, float *c, long c_row)
 {
     float *to[TILE_ROWS];
     V sum[TILE_ROWS][TILE_VECTORS];
@@ -46,7 +47,7 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
         to[r] = c;
         UNROLL
         for (int v = 0; v < vectors; v++) {
-            sum[r][v] = accumulate ? v_load(c + v * LANES) : (V){0};
+            sum[r][v] = first ? v_load(first + r * first_row + v * LANES) : (V){0};
             __builtin_prefetch(c + rows * c_row + v * LANES, 1); /* the next tile's */
         }
     }
@@ -72,13 +73,14 @@ __attribute__((always_inline)) static inline void tile(const int rows, const int
     }
 }
 
-typedef void TileFunction(long K, Matrix a, const float *b, long b_row, float *c,
-                          long c_row, bool accumulate);
+typedef void TileFunction(long K, Matrix a, const float *b, long b_row, const float *first,
+                          long first_row, float *c, long c_row);
 #define TILE(rows, vectors)                                                           \
     static void tile_##rows##_##vectors(long K, Matrix a, const float *b, long b_row, \
-                                        float *c, long c_row, bool accumulate)        \
+                                        const float *first, long first_row, float *c, \
+                                        long c_row)                                   \
     {                                                                                 \
-        tile(rows, vectors, K, a, b, b_row, c, c_row, accumulate);                    \
+        tile(rows, vectors, K, a, b, b_row, first, first_row, c, c_row);              \
     }
 TILE(1, 1)
 TILE(2, 1)
@@ -206,17 +208,17 @@ static Panel panel_of(long M, long K, long columns, Matrix b, float *packed)
     return (Panel){packed, width, columns, width};
 }
 
-/* A tile that does not fit C, or not its strides, is made aside and then carried over. When
- * adding it begins with what is in C, as any tile does, so that the order of a sum is the
- * same in all of them. */
+/* A tile that does not fit C, or not its strides, is made aside and then carried over. It
+ * begins with what is first, as any tile does, so that the order of a sum is the same in all
+ * of them. */
 static void tile_aside(TileFunction *f, long K, Matrix a, const Panel *b, int rows,
-                       Matrix c, bool accumulate)
+                       Matrix first, Matrix c)
 {
     float aside[TILE_ROWS * TILE_COLUMNS] = {0};
-    for (int r = 0; accumulate && r < rows; r++)
+    for (int r = 0; first.data && r < rows; r++)
         for (long j = 0; j < b->columns; j++)
-            aside[r * b->width + j] = c.data[r * c.row + j * c.column];
-    f(K, a, b->data, b->row, aside, b->width, accumulate);
+            aside[r * b->width + j] = first.data[r * first.row + j * first.column];
+    f(K, a, b->data, b->row, first.data ? aside : NULL, b->width, aside, b->width);
     for (int r = 0; r < rows; r++)
         for (long j = 0; j < b->columns; j++)
             c.data[r * c.row + j * c.column] = aside[r * b->width + j];
@@ -224,44 +226,44 @@ static void tile_aside(TileFunction *f, long K, Matrix a, const Panel *b, int ro
 
 /* As many rows as a tile is high, all columns. */
 static void multiply_strip(int height, long N, long K, Matrix a, const Panel *panels,
-                           Matrix c, bool accumulate)
+                           Matrix first, Matrix c)
 {
     for (long j = 0; j < N; j += TILE_COLUMNS) {
         Panel p = panels[j / TILE_COLUMNS];
         TileFunction *f = tiles[p.width / LANES - 1][height == 6 ? 3 : height / 2];
-        Matrix to = {c.data + j * c.column, c.row, c.column};
+        Matrix from = matrix_at(first, 0, j), to = matrix_at(c, 0, j);
         if (p.columns == p.width && c.column == 1)
-            f(K, a, p.data, p.row, to.data, c.row, accumulate);
+            f(K, a, p.data, p.row, from.data, from.row, to.data, to.row);
         else
-            tile_aside(f, K, a, &p, height, to, accumulate);
+            tile_aside(f, K, a, &p, height, from, to);
     }
 }
 
 /* One block of columns and of the inner dimension, all rows. */
-static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix c,
-                           bool accumulate)
+static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix first,
+                           Matrix c)
 {
     float packed_a[BLOCK_ROWS * BLOCK_K] __attribute__((aligned(64)));
     float packed_b[BLOCK_COLUMNS * BLOCK_K] __attribute__((aligned(64)));
     Panel panels[BLOCK_COLUMNS / TILE_COLUMNS];
     for (long j = 0; j < N; j += TILE_COLUMNS) {
         long columns = N - j < TILE_COLUMNS ? N - j : TILE_COLUMNS;
-        Matrix from = {b.data + j * b.column, b.row, b.column};
-        panels[j / TILE_COLUMNS] = panel_of(M, K, columns, from, packed_b + j * K);
+        panels[j / TILE_COLUMNS] = panel_of(M, K, columns, matrix_at(b, 0, j),
+                                            packed_b + j * K);
     }
 
     bool pack = a.column != 1 && M > 1;
     for (long i = 0, height; i < M; i += height) {
         height = tile_height(M - i);
-        Matrix left = {a.data + i * a.row, a.row, a.column};
+        Matrix left = matrix_at(a, i, 0);
         if (pack && i % BLOCK_ROWS == 0)
             pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed_a);
         if (pack)
             left = (Matrix){packed_a + i % BLOCK_ROWS * K, 1, height};
         for (long r = height; !pack && r < 2 * height; r++)
             prefetch(left.data + r * a.row, K);
-        Matrix to = {c.data + i * c.row, c.row, c.column};
-        multiply_strip((int)height, N, K, left, panels, to, accumulate);
+        multiply_strip((int)height, N, K, left, panels, matrix_at(first, i, 0),
+                       matrix_at(c, i, 0));
     }
 }
 
@@ -301,22 +303,29 @@ void kernel_row_product(long N, long K, const float *a, Matrix b, Matrix c, bool
     }
 }
 
+static void multiply(long M, long N, long K, Matrix a, Matrix b, Matrix first, Matrix c)
+{
+    for (long k = 0; k < K; k += BLOCK_K)
+        for (long j = 0; j < N; j += BLOCK_COLUMNS)
+            multiply_block(M, N - j < BLOCK_COLUMNS ? N - j : BLOCK_COLUMNS,
+                           K - k < BLOCK_K ? K - k : BLOCK_K, matrix_at(a, 0, k),
+                           matrix_at(b, k, j), matrix_at(k == 0 ? first : c, 0, j),
+                           matrix_at(c, 0, j));
+
+    for (long i = 0; K == 0 && i < M; i++)
+        for (long j = 0; j < N; j++)
+            c.data[i * c.row + j * c.column] =
+                first.data ? first.data[i * first.row + j * first.column] : 0;
+}
+
 void kernel_matmul(long M, long N, long K, Matrix a, Matrix b, Matrix c, bool accumulate)
 {
-    if (K == 0 && !accumulate)
-        for (long i = 0; i < M; i++)
-            for (long j = 0; j < N; j++)
-                c.data[i * c.row + j * c.column] = 0;
+    multiply(M, N, K, a, b, accumulate ? c : (Matrix){0}, c);
+}
 
-    for (long k = 0; k < K; k += BLOCK_K)
-        for (long j = 0; j < N; j += BLOCK_COLUMNS) {
-            Matrix left = {a.data + k * a.column, a.row, a.column};
-            Matrix right = {b.data + k * b.row + j * b.column, b.row, b.column};
-            Matrix to = {c.data + j * c.column, c.row, c.column};
-            multiply_block(M, N - j < BLOCK_COLUMNS ? N - j : BLOCK_COLUMNS,
-                           K - k < BLOCK_K ? K - k : BLOCK_K, left, right, to,
-                           accumulate || k > 0);
-        }
+void kernel_affine(long M, long N, long K, Matrix a, Matrix b, const float *bias, Matrix c)
+{
+    multiply(M, N, K, a, b, (Matrix){(float *)bias, 0, 1}, c);
 }
 
 /* Sums run in several lanes at once, two vectors deep: faster, and more exact than one long

@@ -23,19 +23,12 @@ typedef struct {
     long size[MOST_BATCH];
     Matrices a, b, c;
     bool add;
-    const float
-        *bias;    /* is laid down in each row of C before the product is added; or NULL */
-    bool by_rows; /* how threads divide a single product */
-    long half;    /* of the inner dimension, or 0 */
-    float *other; /* (M, N), where the other half of the sum is made */
-    int parts;    /* into which threads divide each half */
+    const float *bias; /* is added to each row of C, which then is not added to; or NULL */
+    bool by_rows;      /* how threads divide a single product */
+    long half;         /* of the inner dimension, or 0 */
+    float *other;      /* (M, N), where the other half of the sum is made */
+    int parts;         /* into which threads divide each half */
 } Product;
-
-static Matrix part(Matrix m, long row, long column)
-{
-    m.data += row * m.row + column * m.column;
-    return m;
-}
 
 /* The matrices number i of the many. */
 static Matrix numbered(const Product *p, const Matrices *many, long i)
@@ -48,15 +41,17 @@ static Matrix numbered(const Product *p, const Matrices *many, long i)
     return m;
 }
 
-/* M rows and N columns of one product, those from `column` on. The bias is laid down here,
- * where the rows that it is laid into are about to be used. */
+/* M rows and N columns of one product, those from `column` on. */
 static void multiply_part(const Product *p, long M, long N, long column, Matrix a, Matrix b,
                           Matrix c)
 {
-    for (long i = 0; p->bias && i < M; i++)
-        memcpy(c.data + i * c.row, p->bias + column, (size_t)N * sizeof *c.data);
-    if (M == 1 && a.column == 1 && b.row == 1 && b.column != 1)
-        kernel_row_product(N, p->K, a.data, b, c, p->add);
+    const float *bias = p->bias ? p->bias + column : NULL;
+    if (M == 1 && a.column == 1 && b.row == 1 && b.column != 1) {
+        for (long j = 0; bias && j < N; j++)
+            c.data[j * c.column] = bias[j];
+        kernel_row_product(N, p->K, a.data, b, c, p->add || bias);
+    } else if (bias)
+        kernel_affine(M, N, p->K, a, b, bias, c);
     else
         kernel_matmul(M, N, p->K, a, b, c, p->add);
 }
@@ -74,9 +69,11 @@ static void part_of_product(long from, long to, void *context)
     const Product *p = context;
     Matrix a = p->a.m, b = p->b.m, c = p->c.m;
     if (p->by_rows)
-        multiply_part(p, to - from, p->N, 0, part(a, from, 0), b, part(c, from, 0));
+        multiply_part(p, to - from, p->N, 0, matrix_at(a, from, 0), b,
+                      matrix_at(c, from, 0));
     else
-        multiply_part(p, p->M, to - from, from, a, part(b, 0, from), part(c, 0, from));
+        multiply_part(p, p->M, to - from, from, a, matrix_at(b, 0, from),
+                      matrix_at(c, 0, from));
 }
 
 /* Where the innermost dimension in front continues the rows of A and C with the same B, the
@@ -157,13 +154,13 @@ static void part_of_half(long from, long to, void *context)
             continue;
         bool other = i >= p->parts;
         long k = other ? p->half : 0, K = other ? p->K - p->half : p->half;
-        Matrix a = part(p->a.m, 0, k), b = part(p->b.m, k, 0);
+        Matrix a = matrix_at(p->a.m, 0, k), b = matrix_at(p->b.m, k, 0);
         Matrix c = other ? (Matrix){p->other, p->N, 1} : p->c.m;
         bool add = p->add && !other;
         if (p->by_rows)
-            kernel_matmul(rest, p->N, K, part(a, at, 0), b, part(c, at, 0), add);
+            kernel_matmul(rest, p->N, K, matrix_at(a, at, 0), b, matrix_at(c, at, 0), add);
         else
-            kernel_matmul(p->M, rest, K, a, part(b, 0, at), part(c, 0, at), add);
+            kernel_matmul(p->M, rest, K, a, matrix_at(b, 0, at), matrix_at(c, 0, at), add);
     }
 }
 
@@ -294,7 +291,7 @@ Tensor *t_matmul(Tensor *a, Tensor *b)
     shape[rank - 1] = (int)N;
     Tensor *y = op_out_of(op, rank, shape);
     multiply(NULL, product_of(y, M, N, K, matrices(a, a->data, y), matrices(b, b->data, y),
-                        matrices(y, y->data, y), false));
+                              matrices(y, y->data, y), false));
     return y;
 }
 
@@ -328,7 +325,7 @@ Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
     Tensor *y = op_out_of(op, x->rank, shape);
     Product p = product_of(y, x->shape[last - 1], w->shape[1], w->shape[0],
                            matrices(x, x->data, y), matrices(w, w->data, y),
-                           matrices(y, y->data, y), true);
+                           matrices(y, y->data, y), false);
     p.bias = b->data;
     multiply(NULL, p);
     return y;

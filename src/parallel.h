@@ -4,7 +4,8 @@
  *     parallel_for(rows, 8, work, &context);
  *
  * Results must not depend on the number of threads, so work is divided by what is
- * *written*: two ranges never write to the same place, and no sum is ever split. */
+ * *written*: two ranges never write to the same place. A long sum may be made in parts, each
+ * into a place of its own, if the parts are the same for any number of threads. */
 #ifndef LINEAGE_PARALLEL_H
 #define LINEAGE_PARALLEL_H
 

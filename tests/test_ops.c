@@ -742,6 +742,7 @@ static const OpCase large_cases[] = {
     {OP(masked), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(129)}, .domain = {0, KEEP}},
     {OP(matmul), .inputs = 2, .shape = {SHAPE(97, 37), SHAPE(37, 33)}},
     {OP(matmul), .inputs = 2, .shape = {SHAPE(7, 131), SHAPE(131, 133)}},
+    {OP(matmul), .inputs = 2, .shape = {SHAPE(103, 3), SHAPE(3, 101)}},
     {OP(matmul), .inputs = 2, .shape = {SHAPE(7, 13, 37), SHAPE(7, 37, 35)}},
     {OP(matmul), .inputs = 2, .shape = {SHAPE(7, 13, 37), SHAPE(37, 35)}},
     {OP(matmul), .inputs = 2, .shape = {SHAPE(13, 37), SHAPE(7, 37, 35)}},
