@@ -33,9 +33,14 @@ static void add_gradient(Op *op, int i, RowFunction *slope, float constant, int 
         broadcast_strides(other[k], y->rank, stride[k]);
         in[k + 1] = (Walked){other[k]->data, stride[k]};
     }
-    bool add = true;
-    float *grad = t_has_shape(x, y->rank, y->shape) ? op_grad_to(op, i, &add)
-                                                    : op_grad(op, i); /* repeated: summed */
+    bool add = true, same = t_has_shape(x, y->rank, y->shape), last = true;
+    for (int j = i + 1; j < op_inputs(op); j++)
+        last = last && !op_wants(op, j);
+    float *grad = !same  ? op_grad(op, i) /* repeated: summed */
+                  : last ? op_grad_over(op, i, &add)
+                         : op_grad_to(op, i, &add);
+    if (slope == row_copy && grad == op_gout(op))
+        return;
     walk(y->rank, y->shape, slope, constant, (Walked){grad, x_stride}, add, 1 + others, in);
 }
 

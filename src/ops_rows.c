@@ -74,7 +74,7 @@ static void softmax_backward(Op *op)
 {
     const Tensor *y = op_output(op);
     Rows r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
-    r.dx = op_grad_to(op, 0, &r.add);
+    r.dx = op_grad_over(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, softmax_back_rows);
 }
 
@@ -118,10 +118,10 @@ static void causal_back_rows(long from, long to, void *context)
         long seen = visible(r, i);
         float *dx = r->dx + i * n;
         const float *g = r->g + i * n;
-        if (!r->add)
-            memset(dx, 0, (size_t)n * sizeof *dx);
         for (long j = 0; j < seen; j++)
-            dx[j] += g[j];
+            dx[j] = r->add ? dx[j] + g[j] : g[j];
+        for (long j = seen; j < n && !r->add; j++)
+            dx[j] = 0;
     }
 }
 
@@ -130,7 +130,7 @@ static void causal_backward(Op *op)
     const Tensor *y = op_output_shape(op);
     Rows r = {.columns = y->shape[y->rank - 1], .queries = y->shape[y->rank - 2]};
     r.g = op_gout(op);
-    r.dx = op_grad_to(op, 0, &r.add);
+    r.dx = op_grad_over(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, causal_back_rows);
 }
 
@@ -209,12 +209,12 @@ static void layer_norm_back_parts(long from, long to, void *context)
         for (long i = part * height; i < (part + 1) * height && i < r->count; i++) {
             const float *x = r->x + i * n, *g = r->g + i * n;
             float mean = r->mean[i], scale = r->scale[i];
-            if (r->dx)
-                layer_norm_back_row(r, i);
             for (long j = 0; j < n; j++) {
                 dweight[j] += g[j] * (x[j] - mean) * scale;
                 dbias[j] += g[j];
             }
+            if (r->dx)
+                layer_norm_back_row(r, i);
         }
     }
 }
@@ -239,7 +239,7 @@ static void layer_norm_backward(Op *op)
     r.mean = saved->mean;
     r.scale = saved->scale;
     if (op_wants(op, 0))
-        r.dx = op_grad_to(op, 0, &r.add);
+        r.dx = op_grad_over(op, 0, &r.add);
     r.count = t_rows_of(x);
     r.dweight = op_borrow(op, 2 * PARTS * r.columns);
     r.dbias = r.dweight + PARTS * r.columns;

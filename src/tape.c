@@ -50,6 +50,7 @@ struct Op {
     int *writes_seen; /* of each input, when it was read */
     Tensor *output;
     int output_writes_seen;
+    bool passed_on; /* the gradient of the output lies where that of an input is to be */
     void *saved;
     const char *text, *file;
     int line;
@@ -430,6 +431,20 @@ float *op_grad_to(Op *op, int i, bool *add)
     return op_grad(op, i);
 }
 
+float *op_grad_over(Op *op, int i, bool *add)
+{
+    const Tensor *x = op->input[i], *y = op->output;
+    Storage *to = x->storage, *from = y->storage;
+    bool alike = t_has_shape(x, y->rank, y->shape) && is_whole(x) && is_whole(y);
+    for (int d = 0; d < y->rank; d++)
+        alike = alike && x->stride[d] == y->stride[d];
+    if (!alike || !to->wants_grad || to->grad || from->origin != op || from->keeps_grad)
+        return op_grad_to(op, i, add);
+    op->passed_on = true;
+    *add = false;
+    return to->grad = from->grad;
+}
+
 const float *op_gout(const Op *op)
 {
     return t_grad(op->output);
@@ -457,7 +472,8 @@ void backward(Tensor *loss)
         profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
         op->backward(op);
         if (storage->origin == op && !storage->keeps_grad) {
-            hand_back(tape, storage->grad, storage->size);
+            if (!op->passed_on)
+                hand_back(tape, storage->grad, storage->size);
             storage->grad = NULL;
         }
     }

@@ -276,6 +276,11 @@ float *op_grad(Op *op, int i);
  * reads every element of its storage once, *add becomes false: then the memory has not been
  * cleared, and every element must be written. It saves a pass through memory, or two. */
 float *op_grad_to(Op *op, int i, bool *add);
+
+/* The same for a backward that reads each element of the gradient of the result before it
+ * writes the one in its place, and none after that: what it is given may be that gradient
+ * itself. */
+float *op_grad_over(Op *op, int i, bool *add);
 const float *op_gout(const Op *op);
 
 /* Memory that backward needs for a while, not cleared; it is to be returned. */

@@ -680,6 +680,25 @@ END_TEST
 CALL(square, t_mul(in[0], t_transpose(in[0])))
 EACH(square, s_mul(x, in->at[i % in->shape[0] * in->shape[0] + i / in->shape[0]]))
 
+/* Values that are used twice, by one operation or by two: the memory of a gradient may be
+ * passed on only by the last of them. */
+static Tensor *sharing_of(Tensor *x)
+{
+    Tensor *e = t_exp(x), *both = t_add(t_mul(e, e), t_mul(x, e)),
+           *twice = t_add(both, both);
+    return t_sub(t_div(twice, t_add(e, twice)), t_tanh(both));
+}
+
+static Scalar *shared_of(Scalar *x)
+{
+    Scalar *e = s_exp(x), *both = s_add(s_mul(e, e), s_mul(x, e)),
+           *twice = s_add(both, both);
+    return s_sub(s_div(twice, s_add(e, twice)), s_tanh(both));
+}
+
+CALL(sharing, sharing_of(in[0]))
+EACH(sharing, shared_of(x))
+
 /* Weights of attention over a hidden layer: memory of gradients is handed back and used
  * again on the way. */
 static Tensor *call_chain(const OpCase *c, Tape *tape, Tensor **in)
@@ -715,7 +734,9 @@ START_TEST(operations_agree_when_they_follow_one_another)
     OpCase square = {ONE(square, 5, 5)};
     OpCase chain = {OP(chain), .inputs = 3, .shape = {SHAPE(7, 3), SHAPE(3, 5), SHAPE(5)}};
     Error error;
+    OpCase sharing = {ONE(sharing, 3, 5)};
     ck_assert_msg(oracle_holds(&square, &error), "%s", error.text);
+    ck_assert_msg(oracle_holds(&sharing, &error), "%s", error.text);
     ck_assert_msg(oracle_holds(&chain, &error), "%s", error.text);
 }
 END_TEST
