@@ -162,7 +162,7 @@ static bool run_attention(void *chapter, Error *error)
 {
     Chapter *c = chapter;
     return chapter_load(c, error) &&
-           draw_attention(&c->speaker, c->prompt ? c->prompt : "thorough",
+           draw_attention(&c->speaker, c->prompt ? c->prompt : "knighthood",
                           c->common.training.out, error);
 }
 
@@ -209,7 +209,7 @@ static void print_farewell(const char *out)
            "\nTry next\n"
            "  build/chapter-02 sample --load %s/model.safetensors --prompt \"your name\"\n"
            "  build/chapter-02 eval --load %s/model.safetensors\n"
-           "  build/chapter-02 attention --load %s/model.safetensors --prompt thorough\n"
+           "  build/chapter-02 attention --load %s/model.safetensors --prompt knighthood\n"
            "and read on in chapters/02-transformer/README.md.\n",
            out, out, out, out);
 }
