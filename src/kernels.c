@@ -11,7 +11,8 @@
  * and serves all rows.
  *
  * A is left alone when its rows are contiguous, and packed in the same manner when not. The
- * six rows that a tile needs stay in the nearest cache while all panels pass by.
+ * six rows that a tile needs stay in the nearest cache while all panels pass by. Small
+ * matrices, as the heads of attention are, need no packing.
  *
  * While a tile is busy, the part of C below it and the next rows of A are already on their
  * way from memory. */
@@ -196,13 +197,20 @@ typedef struct {
     long row, columns, width;
 } Panel;
 
-/* Where B is as a panel should be, or not used often enough to be worth packing, the panel
- * is B itself. */
+/* Whether K rows, so far apart, are better read where they are: packing does not pay for a
+ * small matrix, which stays in the cache as it lies, if little of C is made with it. */
+static bool is_small(long K, long row, long made)
+{
+    enum { FEW = 128, FLOATS = 32768 };
+    return made <= FEW && K * row <= FLOATS;
+}
+
+/* Where B is as a panel should be, or not worth packing, the panel is B itself. */
 static Panel panel_of(long M, long K, long columns, Matrix b, float *packed)
 {
     long width = (columns + LANES - 1) / LANES * LANES;
     bool fits = b.column == 1 && columns == width;
-    if (fits && (M <= 2 * TILE_ROWS || b.row == width))
+    if (fits && (M <= 2 * TILE_ROWS || b.row == width || is_small(K, b.row, M)))
         return (Panel){b.data, b.row, columns, width};
     pack_b(K, columns, width, b, packed);
     return (Panel){packed, width, columns, width};
@@ -252,7 +260,7 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix fi
                                             packed_b + j * K);
     }
 
-    bool pack = a.column != 1 && M > 1;
+    bool pack = a.column != 1 && M > 1 && !(a.row == 1 && is_small(K, a.column, N));
     for (long i = 0, height; i < M; i += height) {
         height = tile_height(M - i);
         Matrix left = matrix_at(a, i, 0);
@@ -260,7 +268,7 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix fi
             pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed_a);
         if (pack)
             left = (Matrix){packed_a + i % BLOCK_ROWS * K, 1, height};
-        for (long r = height; !pack && r < 2 * height; r++)
+        for (long r = height; a.column == 1 && r < 2 * height; r++)
             prefetch(left.data + r * a.row, K);
         multiply_strip((int)height, N, K, left, panels, matrix_at(first, i, 0),
                        matrix_at(c, i, 0));
