@@ -41,12 +41,13 @@ static Matrix numbered(const Product *p, const Matrices *many, long i)
     return m;
 }
 
-/* M rows and N columns of one product, those from `column` on. */
+/* M rows and N columns of one product, those from `column` on. Only a product that has one
+ * row as a whole goes its own way: a row that a thread has alone is summed like the others. */
 static void multiply_part(const Product *p, long M, long N, long column, Matrix a, Matrix b,
                           Matrix c)
 {
     const float *bias = p->bias ? p->bias + column : NULL;
-    if (M == 1 && a.column == 1 && b.row == 1 && b.column != 1) {
+    if (p->M == 1 && a.column == 1 && b.row == 1 && b.column != 1) {
         for (long j = 0; bias && j < N; j++)
             c.data[j * c.column] = bias[j];
         kernel_row_product(N, p->K, a.data, b, c, p->add || bias);

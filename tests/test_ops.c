@@ -842,6 +842,21 @@ static Tensor *random_tensor(Tape *tape, int rows, int columns, bool turned, uin
     return turned ? t_transpose(x) : x;
 }
 
+/* 13 rows are 12 and 1 for two threads: the single one must be summed like the others. */
+START_TEST(a_row_that_a_thread_has_alone_changes_no_bit)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *a = random_tensor(tape, 13, 200, false, 2);
+    Tensor *b = random_tensor(tape, 200, 13, true, 3);
+    parallel_threads(1);
+    Tensor *one = t_matmul(a, b);
+    parallel_threads(2);
+    Tensor *two = t_matmul(a, b);
+    ck_assert_mem_eq(one->data, two->data, 13 * 13 * sizeof(float));
+    tape_free(tape);
+}
+END_TEST
+
 /* loss = sum of (A B) * G, so that G is the gradient of the product. */
 static void check_product(int M, int K, int N, bool turn_a, bool turn_b)
 {
@@ -977,4 +992,5 @@ SUITE("ops", 20, every_operation_agrees_with_its_definition,
       element_wise_operations_agree_on_every_rank, operations_on_two_inputs_broadcast,
       matrix_products_of_all_kinds_agree, operations_agree_when_they_follow_one_another,
       the_number_of_threads_changes_no_bit, large_views_agree,
+      a_row_that_a_thread_has_alone_changes_no_bit,
       products_larger_than_all_blocks_agree_with_three_loops, a_planted_error_is_seen)
