@@ -14,7 +14,7 @@ FLAGS   := -std=gnu11 -Wall -Wextra $(foreach flag,$(WANTED),$(call accepted,$(f
 LIBS     = -lm -pthread
 Q        = $(if $(V),,@)# make V=1 shows the commands
 
-LIBRARY  := $(patsubst src/%.c,$(BUILD)/obj/src/%.o,$(wildcard src/*.c))
+LIBRARY  := $(patsubst src/%.c,$(BUILD)/obj/src/%.o,$(wildcard src/*/*.c))
 CHAPTERS := $(notdir $(patsubst %/main.c,%,$(wildcard chapters/*/main.c)))
 NUMBERS  := $(foreach chapter,$(CHAPTERS),$(firstword $(subst -, ,$(chapter))))
 SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
@@ -70,7 +70,7 @@ $(foreach chapter,$(CHAPTERS),\
   $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
 
 # The text shows the source: build/weave puts it there, or checks that it is there.
-WEAVER := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/*.c) src/error.c src/files.c)
+WEAVER := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/*.c) src/base/error.c src/base/files.c)
 $(BUILD)/weave: $(WEAVER)
 	$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS)
 weave: $(BUILD)/weave
@@ -112,7 +112,7 @@ test: have-check $(addprefix $(BUILD)/tests/,$(SUITES))
 debug:
 	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS='-O1 -g -DLINEAGE_DEBUG' all
 
-FORMATTED = $(wildcard src/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support/*.[ch] \
+FORMATTED = $(wildcard src/*/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support/*.[ch] \
   tests/bench/*.[ch] docs/*.[ch])
 format:
 	clang-format -i $(FORMATTED)

@@ -5,7 +5,7 @@
  * in each of them. Nothing here knows C's grammar: the last word before a parenthesis, a
  * bracket, an equals sign, a comma or a semicolon is what is being declared. */
 #include "pieces.h"
-#include "files.h"
+#include "base/files.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -23,7 +23,7 @@
 #ifndef LINEAGE_PIECES_H
 #define LINEAGE_PIECES_H
 
-#include "error.h"
+#include "base/error.h"
 
 /* A text file. Line i, counted from 1, is the bytes from text[start[i]] up to, but without,
  * text[start[i + 1]]: its newline belongs to it. A last line without one is given one. */

@@ -71,7 +71,7 @@ void book_open(Book *book)
 {
     static const char *const texts[] = {"chapters/*/README.md", "docs/*.md", NULL};
     static const char *const sources[] = {
-        "chapters/*/*.[ch]",    "src/*.[ch]",         "docs/*.[ch]", "tests/*.[ch]",
+        "chapters/*/*.[ch]",    "src/*/*.[ch]",       "docs/*.[ch]", "tests/*.[ch]",
         "tests/support/*.[ch]", "tests/bench/*.[ch]", NULL};
     book->documents = find_paths(texts);
     glob_t paths = find_paths(sources);
@@ -254,9 +254,9 @@ static void check_tour(Book *book, const char *path)
 void book_check_complete(Book *book)
 {
     check_chapters(book);
-    check_tour(book, "src/scalar.h");
-    check_tour(book, "src/tensor.h");
-    check_tour(book, "src/ops.h");
+    check_tour(book, "src/scalar/scalar.h");
+    check_tour(book, "src/tensor/tensor.h");
+    check_tour(book, "src/tensor/ops.h");
 }
 
 /* "1,234" */

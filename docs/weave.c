@@ -19,7 +19,7 @@
  *
  * All that is wrong is listed, and then the status is 1. */
 #include "showings.h"
-#include "files.h"
+#include "base/files.h"
 
 #include <errno.h>
 #include <stdio.h>

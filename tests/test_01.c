@@ -1,17 +1,16 @@
 /* test_01.c - the recurrent networks: against PyTorch's numbers, against their equations in
  * scalars, against themselves, and against bad input. */
 #include "chapters.h"
-#include "files.h"
-#include "optim.h"
-#include "parallel.h"
+#include "base/files.h"
+#include "nn/optim.h"
+#include "tensor/parallel.h"
 #include "rnn.h"
-#include "safetensors.h"
+#include "weights/safetensors.h"
 #include "spec.h"
 #include "suite.h"
-#include "verify.h"
+#include "run/verify.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,16 +1,15 @@
 /* test_02.c - the Transformer: against PyTorch's numbers, against itself, and against bad
  * input; and the dictionary, the batches and the search around it. */
-#include "chapters.h"
 #include "answers.h"
 #include "batches.h"
 #include "beam.h"
+#include "chapters.h"
 #include "compare.h"
-#include "files.h"
-#include "safetensors.h"
+#include "base/files.h"
+#include "weights/safetensors.h"
 #include "suite.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,16 +1,15 @@
 /* test_04.c - GPT: against PyTorch's numbers, against itself, and against bad input. */
 #include "chapters.h"
-#include "files.h"
-#include "generator.h"
+#include "base/files.h"
+#include "text/generator.h"
 #include "gpt.h"
-#include "optim.h"
-#include "parallel.h"
-#include "safetensors.h"
+#include "nn/optim.h"
+#include "tensor/parallel.h"
+#include "weights/safetensors.h"
 #include "suite.h"
 
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -414,13 +413,6 @@ END_TEST
 /* A small run, fast enough to be made many times. */
 #define SMALL "--layers 2 --heads 2 --width 32 --context 16 --batch 8 --eval-every 20 "
 
-static void assert_runs_with(const char *command, const char *options, const char *out)
-{
-    char output[4096];
-    int status = run_command(output, sizeof output, "%s%s %s", command, options, out);
-    ck_assert_msg(status == 0, "%s", output);
-}
-
 START_TEST(a_short_training_lowers_the_loss)
 {
     char output[8192];
@@ -443,9 +435,9 @@ START_TEST(any_number_of_threads_gives_the_same_bits)
 {
     static const char run[] = PROGRAM " train --layers 1 --width 96 --heads 3 --context 40 "
                                       "--steps 6 --eval-every 3 --batch 9 --dropout 0.1 ";
-    assert_runs_with(run, "--threads 1 --out", scratch("one"));
-    assert_runs_with(run, "--threads 2 --out", scratch("two"));
-    assert_runs_with(run, "--threads 4 --out", scratch("four"));
+    assert_runs("%s--threads 1 --out %s", run, scratch("one"));
+    assert_runs("%s--threads 2 --out %s", run, scratch("two"));
+    assert_runs("%s--threads 4 --out %s", run, scratch("four"));
     assert_same_file(scratch("one/model.safetensors"), scratch("two/model.safetensors"));
     assert_same_file(scratch("one/model.safetensors"), scratch("four/model.safetensors"));
     assert_same_log(scratch("one/log.csv"), scratch("two/log.csv"));

@@ -2,7 +2,7 @@
  *
  * The pages are read by a small checker of HTML, which is itself shown to find faults.
  * Without pandoc there is no book, and nothing but that is tested. */
-#include "files.h"
+#include "base/files.h"
 #include "suite.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
 /* test_bpe.c - learning and applying merges, held to the slowest way of doing it. */
-#include "bpe.h"
+#include "text/bpe.h"
 #include "suite.h"
 
 #include <ctype.h>

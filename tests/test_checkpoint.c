@@ -1,9 +1,9 @@
 /* test_checkpoint.c - parameters go to a file and come back; files from elsewhere are
  * understood, and what cannot be understood is said in a sentence. */
-#include "checkpoint.h"
-#include "files.h"
+#include "weights/checkpoint.h"
+#include "base/files.h"
 #include "oracle.h"
-#include "random.h"
+#include "base/random.h"
 #include "suite.h"
 #undef fail /* Check has another meaning for it */
 

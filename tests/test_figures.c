@@ -4,7 +4,7 @@
  * Drawing them as they are takes minutes, and their numbers differ between machines. Here a
  * short run of the same commands draws each, and what does not depend on numbers (styles,
  * titles, axes, the names of lines, levels, rows and columns) is compared. */
-#include "files.h"
+#include "base/files.h"
 #include "suite.h"
 
 #include <ctype.h>

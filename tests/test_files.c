@@ -1,7 +1,7 @@
 /* test_files.c - files are read whole, and replaced whole or not at all; and what is said
  * when that fails. */
-#include "error.h"
-#include "files.h"
+#include "base/error.h"
+#include "base/files.h"
 #include "suite.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* test_json.c - what is JSON is read exactly, what is not is refused with its place. */
-#include "json.h"
+#include "base/json.h"
 #include "suite.h"
 
 #include <limits.h>

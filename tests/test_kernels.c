@@ -1,7 +1,7 @@
 /* test_kernels.c - the fast loops give what the slow ones would, at every edge of a
  * tile. */
-#include "kernels.h"
-#include "random.h"
+#include "tensor/kernels.h"
+#include "base/random.h"
 #include "suite.h"
 
 #include <math.h>

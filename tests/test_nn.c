@@ -1,9 +1,9 @@
 /* test_nn.c - parameters have names, begin as they should and go away; layers do what their
  * equations say. */
-#include "nn.h"
-#include "ops.h"
+#include "nn/nn.h"
+#include "tensor/ops.h"
 #include "oracle.h"
-#include "random.h"
+#include "base/random.h"
 #include "suite.h"
 
 #include <math.h>

@@ -3,11 +3,11 @@
  * The definitions come first, one number at a time, and are meant to be read: whoever
  * wonders what exactly a layer norm is finds it here. The oracle (support/oracle.h) holds
  * the library to them. */
-#include "kernels.h"
-#include "ops.h"
+#include "tensor/kernels.h"
+#include "tensor/ops.h"
 #include "oracle.h"
-#include "parallel.h"
-#include "random.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
 #include "suite.h"
 
 #include <glob.h>
@@ -581,7 +581,7 @@ START_TEST(every_operation_that_the_headers_declare_has_a_case)
 {
     glob_t headers;
     int operations = 0;
-    ck_assert_int_eq(glob("src/ops*.h", 0, NULL, &headers), 0);
+    ck_assert_int_eq(glob("src/tensor/ops*.h", 0, NULL, &headers), 0);
     for (size_t i = 0; i < headers.gl_pathc; i++) {
         FILE *file = fopen(headers.gl_pathv[i], "r");
         ck_assert(file != NULL);

@@ -1,9 +1,9 @@
 /* test_ops_limits.c - the operations at their limits: rows with nothing in them, numbers
  * too large, NaN, chance, the last digits, and the programmer's mistakes. What they compute
  * in ordinary life is the business of test_ops.c. */
-#include "ops.h"
+#include "tensor/ops.h"
 #include "oracle.h"
-#include "parallel.h"
+#include "tensor/parallel.h"
 #include "suite.h"
 
 #include <math.h>

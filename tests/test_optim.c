@@ -1,8 +1,8 @@
 /* test_optim.c - the optimizer against its paper, against PyTorch, and its helpers. */
-#include "optim.h"
-#include "parallel.h"
-#include "random.h"
-#include "safetensors.h"
+#include "nn/optim.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
+#include "weights/safetensors.h"
 #include "suite.h"
 
 #include <math.h>

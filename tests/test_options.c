@@ -1,5 +1,5 @@
 /* test_options.c - what the command line may say, and what is said about it. */
-#include "options.h"
+#include "base/options.h"
 #include "suite.h"
 
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* test_parallel.c - every item is worked on once, by whatever number of threads, however
  * long they slept. */
-#include "parallel.h"
+#include "tensor/parallel.h"
 #include "suite.h"
 
 #include <pthread.h>

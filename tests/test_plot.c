@@ -1,6 +1,6 @@
 /* test_plot.c - what the pictures contain, whatever the data. */
-#include "files.h"
-#include "plot.h"
+#include "base/files.h"
+#include "plot/plot.h"
 #include "suite.h"
 
 #include <ctype.h>

@@ -1,5 +1,5 @@
 /* test_program.c - the face that all programs share: verbs, options, and how they end. */
-#include "program.h"
+#include "run/program.h"
 #include "suite.h"
 
 #include <string.h>

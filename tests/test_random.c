@@ -1,6 +1,6 @@
 /* test_random.c - the generator gives the numbers of its paper, and they are spread as
  * promised. */
-#include "random.h"
+#include "base/random.h"
 #include "suite.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* test_safetensors.c - what is saved comes back, and no file that lies is believed. */
-#include "files.h"
-#include "safetensors.h"
+#include "base/files.h"
+#include "weights/safetensors.h"
 #include "suite.h"
 
 #include <dirent.h>

@@ -1,8 +1,8 @@
 /* test_sampler.c - which token is picked from logits; and that generation shows a model
  * exactly the tokens and positions that it should see. */
-#include "generator.h"
-#include "random.h"
-#include "sampler.h"
+#include "text/generator.h"
+#include "base/random.h"
+#include "text/sampler.h"
 #include "suite.h"
 #include "allocations.h"
 

@@ -1,6 +1,6 @@
 /* test_scalar.c - the definition of every gradient is itself checked: against the example
  * that micrograd's README prints, and against finite differences. */
-#include "scalar.h"
+#include "scalar/scalar.h"
 #include "suite.h"
 
 #include <math.h>

@@ -1,12 +1,12 @@
 /* test_tensor.c - the tape, the views, and the way back: whatever does not depend on which
  * operation was recorded. */
-#include "ops.h"
+#include "tensor/ops.h"
 #include "oracle.h"
-#include "parallel.h"
-#include "random.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
 #include "suite.h"
 #include "allocations.h"
-#include "tensor.h"
+#include "tensor/tensor.h"
 
 #include <math.h>
 #include <stdint.h>

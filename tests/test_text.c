@@ -1,7 +1,7 @@
 /* test_text.c - splits, batches and windows: every token is where it belongs, and is
  * predicted as often as was promised. */
 #include "suite.h"
-#include "text.h"
+#include "text/text.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* test_tokenizer.c - text to tokens and back, and every refusal. UTF-8 as well. */
-#include "tokenizer.h"
-#include "utf8.h"
+#include "text/tokenizer.h"
+#include "base/utf8.h"
 #include "suite.h"
 
 #include <signal.h>

@@ -1,14 +1,14 @@
 /* test_trainer.c - the loop: what it writes, what it keeps, and that neither Ctrl-C nor a
  * kill nor a full disk costs more than the steps since the last save. */
 #define _GNU_SOURCE /* for posix_openpt and what goes with it */
-#include "checkpoint.h"
-#include "files.h"
-#include "ops.h"
-#include "optim.h"
-#include "parallel.h"
-#include "random.h"
+#include "weights/checkpoint.h"
+#include "base/files.h"
+#include "tensor/ops.h"
+#include "nn/optim.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
 #include "suite.h"
-#include "trainer.h"
+#include "run/trainer.h"
 #undef fail /* Check has another meaning for it */
 
 #include <errno.h>

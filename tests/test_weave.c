@@ -1,5 +1,5 @@
 /* test_weave.c - the program stands in the text, all of it, and the two agree. */
-#include "files.h"
+#include "base/files.h"
 #include "pieces.h"
 #include "suite.h"
 
@@ -72,7 +72,7 @@ static void put(const char *name, const char *text)
 
 static void put_repository(const char *text)
 {
-    put("src/ops.h", "Tensor *t_add(Tensor *a, Tensor *b);\n");
+    put("src/tensor/ops.h", "Tensor *t_add(Tensor *a, Tensor *b);\n");
     put("chapters/01-a/a.h", attention_h);
     put("chapters/01-a/a.c", attention_c);
     put(chapter, text);
@@ -287,9 +287,9 @@ START_TEST(files_that_cannot_be_taken_apart_are_refused)
                          1);
         assert_contains(output, cases[i][1]);
     }
-    put("src/code.c", cases[0][0]);
+    put("src/x/code.c", cases[0][0]);
     ck_assert_int_eq(weave("--check"), 1);
-    assert_contains(output, "src/code.c:4: the {");
+    assert_contains(output, "src/x/code.c:4: the {");
 }
 END_TEST
 
@@ -300,7 +300,7 @@ START_TEST(blocks_are_made_and_refreshed)
     put_repository(readme);
     ck_assert_int_eq(weave(""), 0);
     assert_contains(output, "chapters/01-a: 26 of 26 lines are shown (100%)");
-    assert_contains(output, "src: 0 of 1 lines are shown (0%)");
+    assert_contains(output, "src/tensor: 0 of 1 lines are shown (0%)");
     ck_assert_str_eq(get(chapter), "# A chapter\n"
                                    "\n"
                                    "<!-- weave: a.h (top) Attention attend -->\n"
@@ -444,10 +444,10 @@ END_TEST
 START_TEST(a_name_in_several_pieces_is_refused)
 {
     put_repository(readme);
-    put("src/ops.h", "int f(int a);\nint g(void);\n\nint f(int b);\nint h(void);\n");
-    put("docs/a.md", "<!-- weave: src/ops.h f -->\n");
+    put("src/tensor/ops.h", "int f(int a);\nint g(void);\n\nint f(int b);\nint h(void);\n");
+    put("docs/a.md", "<!-- weave: src/tensor/ops.h f -->\n");
     ck_assert_int_eq(weave(""), 1);
-    assert_contains(output, "docs/a.md:1: f is in several pieces of src/ops.h");
+    assert_contains(output, "docs/a.md:1: f is in several pieces of src/tensor/ops.h");
 }
 END_TEST
 
@@ -521,7 +521,7 @@ START_TEST(a_program_without_a_text_is_refused)
     put("chapters/02-b/a.c", attention_c);
     put("chapters/02-b/b.c", attention_c);
     put("chapters/03-c/README.md", "# Words only\n");
-    put("src/ops.c", "int elsewhere;\n");
+    put("src/tensor/ops.c", "int elsewhere;\n");
     ck_assert_int_eq(weave(""), 1);
     const char *sentence =
         "chapters/02-b/README.md:1: the chapter has a program and no text: "
@@ -585,15 +585,16 @@ END_TEST
 
 START_TEST(a_definition_of_the_library_can_be_shown_everywhere)
 {
-    const char *tour = "<!-- weave: src/ops.h t_add -->\n";
+    const char *tour = "<!-- weave: src/tensor/ops.h t_add -->\n";
     put_repository(readme);
     put("docs/more.md", tour);
     ck_assert_int_eq(weave("--check"), 1);
-    assert_contains(output, "docs/more.md:1: the block of src/ops.h t_add is missing");
+    assert_contains(output,
+                    "docs/more.md:1: the block of src/tensor/ops.h t_add is missing");
     ck_assert_int_eq(weave(""), 0);
-    assert_contains(output, "src: 1 of 1 lines are shown (100%)");
+    assert_contains(output, "src/tensor: 1 of 1 lines are shown (100%)");
     ck_assert_str_eq(get("docs/more.md"),
-                     "<!-- weave: src/ops.h t_add -->\n"
+                     "<!-- weave: src/tensor/ops.h t_add -->\n"
                      "```c\nTensor *t_add(Tensor *a, Tensor *b);\n```\n");
     put(chapter, with(get(chapter), "Then\n", tour));
     ck_assert_int_eq(weave(""), 0);
@@ -613,22 +614,22 @@ END_TEST
 START_TEST(the_tour_of_the_library_is_complete)
 {
     put_repository(readme);
-    put("src/scalar.h", "#include <a.h>\n\nint s_add;\n\nint s_mul;\n");
-    put("src/tensor.h", "int t_on;\n");
-    put("docs/library.md", "<!-- weave: src/tensor.h t_on -->\n");
-    put("chapters/00-z/README.md", "<!-- weave: src/scalar.h s_mul -->\n");
+    put("src/scalar/scalar.h", "#include <a.h>\n\nint s_add;\n\nint s_mul;\n");
+    put("src/tensor/tensor.h", "int t_on;\n");
+    put("docs/library.md", "<!-- weave: src/tensor/tensor.h t_on -->\n");
+    put("chapters/00-z/README.md", "<!-- weave: src/scalar/scalar.h s_mul -->\n");
     ck_assert_int_eq(weave(""), 1);
-    assert_contains(output,
-                    "src/scalar.h:3: s_add is shown neither in docs/library.md nor in "
-                    "chapter 00: add <!-- weave: src/scalar.h s_add --> and a ```c "
-                    "block\n");
-    assert_contains(output, "src/ops.h:1: t_add is shown neither");
+    assert_contains(
+        output, "src/scalar/scalar.h:3: s_add is shown neither in docs/library.md nor in "
+                "chapter 00: add <!-- weave: src/scalar/scalar.h s_add --> and a ```c "
+                "block\n");
+    assert_contains(output, "src/tensor/ops.h:1: t_add is shown neither");
     ck_assert_ptr_null(strstr(output, "s_mul is"));
     ck_assert_ptr_null(strstr(output, "t_on is"));
     ck_assert_ptr_null(strstr(output, "(top) is"));
-    put("docs/library.md", "<!-- weave: src/tensor.h t_on -->\n\n"
-                           "<!-- weave: src/scalar.h s_add -->\n\n"
-                           "<!-- weave: src/ops.h t_add -->\n");
+    put("docs/library.md", "<!-- weave: src/tensor/tensor.h t_on -->\n\n"
+                           "<!-- weave: src/scalar/scalar.h s_add -->\n\n"
+                           "<!-- weave: src/tensor/ops.h t_add -->\n");
     ck_assert_int_eq(weave(""), 0);
 }
 END_TEST
@@ -674,7 +675,7 @@ static void check_lines(const char *path)
 START_TEST(every_line_of_the_source_belongs_to_one_piece)
 {
     glob_t paths = {0};
-    ck_assert_int_eq(glob("src/*.[ch]", 0, NULL, &paths), 0);
+    ck_assert_int_eq(glob("src/*/*.[ch]", 0, NULL, &paths), 0);
     ck_assert_int_eq(glob("chapters/*/*.[ch]", GLOB_APPEND, NULL, &paths), 0);
     ck_assert_uint_gt(paths.gl_pathc, 50);
     for (size_t i = 0; i < paths.gl_pathc; i++)

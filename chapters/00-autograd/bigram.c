@@ -1,6 +1,6 @@
 /* bigram.c - the first language model: which character follows which. */
 #include "bigram.h"
-#include "ops.h"
+#include "tensor/ops.h"
 
 #include <math.h>
 #include <stdlib.h>

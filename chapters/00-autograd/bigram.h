@@ -2,8 +2,8 @@
 #ifndef LINEAGE_BIGRAM_H
 #define LINEAGE_BIGRAM_H
 
-#include "nn.h"
-#include "text.h"
+#include "nn/nn.h"
+#include "text/text.h"
 
 /* Loss, in nats per character, of predicting each character of tokens from .. to - 1 by the
  * one before it, where the probability that j follows i is proportional to count[i * V +

@@ -1,14 +1,14 @@
 /* main.c - the program of chapter 00: from one number to tensors, step by step. */
 #include "bigram.h"
-#include "files.h"
+#include "base/files.h"
 #include "mlp_tensors.h"
-#include "ops.h"
-#include "optim.h"
-#include "plot.h"
-#include "program.h"
-#include "text.h"
-#include "tokenizer.h"
-#include "verify.h"
+#include "tensor/ops.h"
+#include "nn/optim.h"
+#include "plot/plot.h"
+#include "run/program.h"
+#include "text/text.h"
+#include "text/tokenizer.h"
+#include "run/verify.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* mlp.c - a neuron, layers of neurons, and a problem for them: two moons. */
 #include "mlp.h"
-#include "random.h"
+#include "base/random.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #ifndef LINEAGE_MLP_H
 #define LINEAGE_MLP_H
 
-#include "scalar.h"
+#include "scalar/scalar.h"
 
 /* Points on two half circles that reach into each other, a little scattered; label 1 for
  * one of them and -1 for the other. */

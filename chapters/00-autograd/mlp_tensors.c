@@ -1,6 +1,6 @@
 /* mlp_tensors.c - the same network on the same points, with whole layers for nodes. */
 #include "mlp_tensors.h"
-#include "ops.h"
+#include "tensor/ops.h"
 
 #include <string.h>
 

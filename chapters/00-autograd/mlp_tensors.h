@@ -3,7 +3,7 @@
 #define LINEAGE_MLP_TENSORS_H
 
 #include "mlp.h"
-#include "nn.h"
+#include "nn/nn.h"
 
 typedef struct {
     Params *params;

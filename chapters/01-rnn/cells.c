@@ -5,8 +5,8 @@
  * no others, so the equations below are those of a single unit. They compute as many units
  * at once as a vector holds. */
 #include "cells.h"
-#include "parallel.h"
-#include "vector.h"
+#include "tensor/parallel.h"
+#include "tensor/vector.h"
 
 /* Where `lanes` is known to the compiler, get() and put() are a single instruction. */
 #define INLINED __attribute__((always_inline)) static inline

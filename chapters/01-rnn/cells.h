@@ -7,7 +7,7 @@
 #ifndef LINEAGE_CELLS_H
 #define LINEAGE_CELLS_H
 
-#include "tensor.h"
+#include "tensor/tensor.h"
 
 typedef enum { CELL_RNN, CELL_GRU, CELL_LSTM } CellKind;
 

@@ -6,10 +6,10 @@
  * word in that place. Different here: a word is looked up whole instead of being spelled,
  * and the topmost layer alone makes the vector. */
 #include "elmo.h"
-#include "files.h"
-#include "kernels.h"
-#include "optim.h"
-#include "random.h"
+#include "base/files.h"
+#include "tensor/kernels.h"
+#include "nn/optim.h"
+#include "base/random.h"
 
 #include <ctype.h>
 #include <math.h>

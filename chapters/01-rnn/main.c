@@ -1,12 +1,12 @@
 /* main.c - the program around the recurrent networks: options, files, and the check of the
  * cells against their equations. */
 #include "elmo.h"
-#include "language.h"
+#include "run/language.h"
 #include "memory.h"
-#include "optim.h"
+#include "nn/optim.h"
 #include "rnn.h"
 #include "spec.h"
-#include "verify.h"
+#include "run/verify.h"
 
 #include <math.h>
 #include <string.h>

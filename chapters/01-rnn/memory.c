@@ -4,10 +4,10 @@
  * for the symbol. Nothing is difficult about it but the lag: to learn what must be kept, the
  * gradient has to find its way back from the question to the symbol. */
 #include "memory.h"
-#include "files.h"
-#include "optim.h"
-#include "plot.h"
-#include "random.h"
+#include "base/files.h"
+#include "nn/optim.h"
+#include "plot/plot.h"
+#include "base/random.h"
 #include "rnn.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef LINEAGE_MEMORY_H
 #define LINEAGE_MEMORY_H
 
-#include "error.h"
+#include "base/error.h"
 #include <stdint.h>
 
 enum { MEMORY_STEPS = 400 }; /* of training, where nobody says otherwise */

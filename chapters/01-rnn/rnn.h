@@ -7,8 +7,8 @@
 #define LINEAGE_RNN_H
 
 #include "cells.h"
-#include "nn.h"
-#include "ops.h"
+#include "nn/nn.h"
+#include "tensor/ops.h"
 
 typedef struct {
     int vocabulary; /* V */

@@ -2,7 +2,7 @@
 #ifndef LINEAGE_SPEC_H
 #define LINEAGE_SPEC_H
 
-#include "scalar.h"
+#include "scalar/scalar.h"
 
 /* The weights of a layer, row by row, gates on top of each other as the model keeps them:
  * w_ih (G C, E), w_hh (G C, C), b_ih and b_hh (G C). */

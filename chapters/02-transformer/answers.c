@@ -1,8 +1,8 @@
 /* answers.c - what a trained model says, and how right it is. */
 #include "answers.h"
 #include "batches.h"
-#include "files.h"
-#include "plot.h"
+#include "base/files.h"
+#include "plot/plot.h"
 
 #include <math.h>
 #include <stdlib.h>

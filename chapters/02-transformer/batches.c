@@ -1,6 +1,6 @@
 /* batches.c - pairs of a word and how it is spoken, as the model wants them. */
 #include "batches.h"
-#include "random.h"
+#include "base/random.h"
 
 #include <stdlib.h>
 

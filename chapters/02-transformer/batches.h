@@ -4,7 +4,7 @@
 #define LINEAGE_BATCHES_H
 
 #include "g2p.h"
-#include "tensor.h"
+#include "tensor/tensor.h"
 
 typedef struct {
     Ids *source;  /* (B, S) letters, padded */

@@ -1,6 +1,6 @@
 /* chapter.c - the program's options, and what they make ready: a model and its words. */
 #include "chapter.h"
-#include "checkpoint.h"
+#include "weights/checkpoint.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 
 #include "answers.h"
 #include "g2p.h"
-#include "program.h"
+#include "run/program.h"
 #include "transformer.h"
 
 enum { TASK_PRONOUNCE, TASK_REVERSE };

@@ -2,7 +2,7 @@
 #include "compare.h"
 #include "spec.h"
 #include "transformer.h"
-#include "verify.h"
+#include "run/verify.h"
 
 #include <math.h>
 

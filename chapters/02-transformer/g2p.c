@@ -1,7 +1,7 @@
 /* g2p.c - from graphemes to phonemes: words, how they are spoken, and what a model says. */
 #include "g2p.h"
-#include "files.h"
-#include "random.h"
+#include "base/files.h"
+#include "base/random.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef LINEAGE_G2P_H
 #define LINEAGE_G2P_H
 
-#include "error.h"
+#include "base/error.h"
 #include <stdint.h>
 
 /* Symbols are small numbers. 0 is padding; a pronunciation begins after BEGIN and says

@@ -2,8 +2,8 @@
 #include "batches.h"
 #include "chapter.h"
 #include "compare.h"
-#include "optim.h"
-#include "parallel.h"
+#include "nn/optim.h"
+#include "tensor/parallel.h"
 #include "probing.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* probing.c - the model's answers to given symbols, for checking. */
 #include "probing.h"
-#include "probe.h"
+#include "run/probe.h"
 
 typedef struct {
     Ids *source, *target, *targets; /* targets: NULL, or with -1 where there is padding */

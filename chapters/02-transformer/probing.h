@@ -1,4 +1,4 @@
-/* probing.h - the model's answers to given symbols, for checking; see src/probe.h. */
+/* probing.h - the model's answers to given symbols, for checking; see src/run/probe.h. */
 #ifndef LINEAGE_TRANSFORMER_PROBING_H
 #define LINEAGE_TRANSFORMER_PROBING_H
 

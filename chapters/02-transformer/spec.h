@@ -2,7 +2,7 @@
 #ifndef LINEAGE_TRANSFORMER_SPEC_H
 #define LINEAGE_TRANSFORMER_SPEC_H
 
-#include "scalar.h"
+#include "scalar/scalar.h"
 
 /* A matrix of numbers: element (i, j) is at[i * columns + j]. */
 typedef struct {

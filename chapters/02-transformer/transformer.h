@@ -4,12 +4,12 @@
  * Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin: "Attention Is All
  * You Need" (2017), with the names and layouts of PyTorch's nn.TransformerEncoder and
  * nn.TransformerDecoder. Not here: what the symbols mean and how they are batched (g2p),
- * search for the best answer (beam), training (src/trainer). */
+ * search for the best answer (beam), training (src/run/trainer). */
 #ifndef LINEAGE_TRANSFORMER_H
 #define LINEAGE_TRANSFORMER_H
 
-#include "nn.h"
-#include "ops.h"
+#include "nn/nn.h"
+#include "tensor/ops.h"
 
 enum { PADDING /* the symbol that stands for none, in both alphabets */ };
 

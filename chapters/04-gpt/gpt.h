@@ -2,12 +2,12 @@
  *
  * Radford, Wu, Child, Luan, Amodei, Sutskever: "Language Models are Unsupervised Multitask
  * Learners" (2019), with the names and layouts of the published weights. Not here: the
- * byte-level tokenizer (src/tokenizer), training (src/trainer), sampling (src/sampler). */
+ * byte-level tokenizer (src/text/tokenizer), training (src/run/trainer), sampling (src/text/sampler). */
 #ifndef LINEAGE_GPT_H
 #define LINEAGE_GPT_H
 
-#include "nn.h"
-#include "ops.h"
+#include "nn/nn.h"
+#include "tensor/ops.h"
 
 typedef struct {
     int vocabulary; /* V */

@@ -1,11 +1,11 @@
 /* main.c - the program around GPT: its options, and how weights from elsewhere are read. */
-#include "files.h"
+#include "base/files.h"
 #include "gpt.h"
-#include "language.h"
-#include "optim.h"
-#include "plot.h"
+#include "run/language.h"
+#include "nn/optim.h"
+#include "plot/plot.h"
 #include "spec.h"
-#include "verify.h"
+#include "run/verify.h"
 
 #include <math.h>
 #include <stdlib.h>

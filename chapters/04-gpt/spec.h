@@ -2,7 +2,7 @@
 #ifndef LINEAGE_GPT_SPEC_H
 #define LINEAGE_GPT_SPEC_H
 
-#include "scalar.h"
+#include "scalar/scalar.h"
 
 /* A matrix of numbers: element (i, j) is at[i * columns + j]. */
 typedef struct {

@@ -1,8 +1,8 @@
 /* bench.c - a stopwatch, a median, and what the machine could do at most. */
 #include "bench.h"
-#include "parallel.h"
-#include "profile.h"
-#include "vector.h"
+#include "tensor/parallel.h"
+#include "tensor/profile.h"
+#include "tensor/vector.h"
 
 #include <math.h>
 #include <stdlib.h>

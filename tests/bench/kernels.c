@@ -8,10 +8,10 @@
  * take turns, every figure is the median of several rounds, and what counts is the ratio. */
 #define _DEFAULT_SOURCE
 #include "bench.h"
-#include "ops.h"
-#include "parallel.h"
-#include "profile.h"
-#include "random.h"
+#include "tensor/ops.h"
+#include "tensor/parallel.h"
+#include "tensor/profile.h"
+#include "base/random.h"
 
 #include <dlfcn.h>
 #include <math.h>

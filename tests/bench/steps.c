@@ -3,11 +3,11 @@
  * Every step computes C = A B, (M, K) x (K, N) -> (M, N), by rows. Each is a few lines, and
  * each takes away one reason for the processor to wait. */
 #include "bench.h"
-#include "error.h"
-#include "kernels.h"
-#include "parallel.h"
-#include "random.h"
-#include "vector.h"
+#include "base/error.h"
+#include "tensor/kernels.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
+#include "tensor/vector.h"
 
 #include <math.h>
 #include <stdio.h>

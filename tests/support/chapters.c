@@ -1,6 +1,6 @@
 /* chapters.c - what the suites of the chapters share. */
 #include "chapters.h"
-#include "files.h"
+#include "base/files.h"
 #include "suite.h"
 
 #include <math.h>

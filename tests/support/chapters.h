@@ -3,7 +3,7 @@
 #ifndef LINEAGE_CHAPTERS_H
 #define LINEAGE_CHAPTERS_H
 
-#include "safetensors.h"
+#include "weights/safetensors.h"
 #include <stdint.h>
 
 /* Weights that a fixture need not contain, because Python can make the same: number i of

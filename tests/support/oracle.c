@@ -1,7 +1,7 @@
 /* oracle.c - holds an operation on tensors to its definition in scalars. */
 #include "oracle.h"
-#include "parallel.h"
-#include "random.h"
+#include "tensor/parallel.h"
+#include "base/random.h"
 #include "suite.h"
 
 #include <math.h>

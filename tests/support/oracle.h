@@ -11,8 +11,8 @@
 #ifndef LINEAGE_ORACLE_H
 #define LINEAGE_ORACLE_H
 
-#include "scalar.h"
-#include "tensor.h"
+#include "scalar/scalar.h"
+#include "tensor/tensor.h"
 
 enum { MOST_INPUTS = 3, ORACLE_SEED = 20240229 };
 #define ORACLE_TOLERANCE 1e-5

@@ -1,0 +1,79 @@
+/* error.c - two kinds of trouble, and one way to speak of each. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool fail(Error *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    for (char *c = error->text; *c;
+         c++) /* names come from anywhere; a sentence is one line */
+        if ((unsigned char)*c < ' ')
+            *c = '?';
+    return false;
+}
+
+bool fail_within(Error *error, const char *format, ...)
+{
+    char sentence[sizeof error->text], prefix[256];
+    memcpy(sentence, error->text, sizeof sentence);
+
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(prefix, sizeof prefix, format, arguments);
+    va_end(arguments);
+    return fail(error, "%s: %.*s", prefix, (int)(sizeof sentence - sizeof prefix),
+                sentence);
+}
+
+bool fail_after(Error *error, const char *more)
+{
+    size_t length = strlen(error->text);
+    snprintf(error->text + length, sizeof error->text - length, "%s", more);
+    return false;
+}
+
+_Noreturn void misuse(const char *format, ...)
+{
+    fflush(stdout);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    abort();
+}
+
+void *allocate(size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size)
+        out_of_memory(SIZE_MAX, "an array");
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+    if (!memory)
+        out_of_memory(count * size, "an array");
+    return memory;
+}
+
+size_t physical_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
+}
+
+_Noreturn void out_of_memory(size_t bytes, const char *what)
+{
+    fflush(stdout);
+    fprintf(stderr,
+            "out of memory: %.1f MB for %s cannot be had; try a smaller --batch, "
+            "--context or --width\n",
+            (double)bytes / 1e6, what);
+    exit(1);
+}

@@ -1,0 +1,99 @@
+/* verify.c - the mechanism of a chapter, computed in scalars and in tensors, side by
+ * side. */
+#include "run/verify.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_SHOWN = 4 /* elements of an array; all are compared */ };
+
+/* Where element number i, row by row, of a tensor lies in its storage. */
+static long place_of(const Tensor *x, long i)
+{
+    long place = 0;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        place += i % x->shape[d] * x->stride[d];
+        i /= x->shape[d];
+    }
+    return place;
+}
+
+Scalar **verify_scalars(Scalars *tape, const Tensor *x)
+{
+    Scalar **scalar = s_array(tape, t_size(x));
+    for (long i = 0; i < t_size(x); i++)
+        scalar[i] = s_new(tape, (double)x->data[place_of(x, i)]);
+    return scalar;
+}
+
+static double difference(const double *a, const float *b, const Tensor *x)
+{
+    double most = 0, apart = 0;
+    for (long i = 0; i < t_size(x); i++) {
+        most = fmax(most, fabs(a[i]));
+        double d = fabs(a[i] - (double)b[place_of(x, i)]);
+        apart = d <= apart ? apart : d; /* NaN counts */
+    }
+    return apart == 0 ? 0 : most > 0 ? apart / most : INFINITY;
+}
+
+/* Prints a twin, a line for each of its first elements. */
+static void show(const Twin *twin, const float *grad)
+{
+    const Tensor *x = twin->tensor;
+    long n = t_size(x);
+    for (long i = 0; i < n && i < MOST_SHOWN; i++) {
+        char name[64];
+        snprintf(name, sizeof name, n > 1 ? "%s[%ld]" : "%s", twin->name, i);
+        printf("  %-18s %13.8f %13.8f", name, twin->scalar[i]->value,
+               (double)x->data[place_of(x, i)]);
+        if (grad)
+            printf("   %13.8f %13.8f", twin->scalar[i]->grad, (double)grad[place_of(x, i)]);
+        putchar('\n');
+    }
+    if (n > MOST_SHOWN)
+        printf("  %-18s and %ld more, not shown\n", "", n - MOST_SHOWN);
+}
+
+/* The largest relative difference in the values of a twin or in its gradients. */
+static double worst_of(const Twin *twin, const float *grad)
+{
+    long n = t_size(twin->tensor);
+    double *numbers = allocate((size_t)n, sizeof *numbers);
+    for (long i = 0; i < n; i++)
+        numbers[i] = twin->scalar[i]->value;
+    double worst = difference(numbers, twin->tensor->data, twin->tensor);
+    for (long i = 0; i < n; i++)
+        numbers[i] = twin->scalar[i]->grad;
+    if (grad)
+        worst = fmax(worst, difference(numbers, grad, twin->tensor));
+    free(numbers);
+    return worst;
+}
+
+bool verify_twins(const Twin *twins, int count)
+{
+    double worst = 0;
+    const char *where = twins[0].name;
+    long numbers = 0;
+    printf("  %-18s %27s   %27s\n", "", "value", "gradient of the loss");
+    printf("  %-18s %13s %13s   %13s %13s\n", "", "in scalars", "in tensors", "in scalars",
+           "in tensors");
+    for (int i = 0; i < count; i++) {
+        const float *grad = t_grad(twins[i].tensor);
+        show(&twins[i], grad);
+        numbers += t_size(twins[i].tensor) * (grad ? 2 : 1);
+        double apart = worst_of(&twins[i], grad);
+        if (apart > worst) {
+            worst = apart;
+            where = twins[i].name;
+        }
+    }
+    bool agree = worst <= 1e-5;
+    printf("\n  %ld numbers compared, each in scalars and in tensors. The largest "
+           "difference, in "
+           "%s, is\n  %.1e of the largest entry: %s.\n",
+           numbers, where, worst, agree ? "they agree" : "THEY DO NOT AGREE");
+    return agree;
+}

@@ -1,0 +1,515 @@
+/* tape.c - the tape that remembers what was done, and the way back along it. */
+#include "tensor/tensor.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CHUNKS = 40, FIRST_CHUNK = 1 << 16 };
+
+typedef struct {
+    char *memory;
+    size_t size;
+} Chunk;
+
+/* A gradient that was handed back: its own memory holds the link to the next. */
+typedef struct Spare Spare;
+struct Spare {
+    Spare *next;
+    long size;
+};
+
+struct Tape {
+    TapeUse use;
+    uint64_t seed, draws;
+    long step;
+
+    Chunk chunk[MOST_CHUNKS]; /* as a rule each twice as large as the one before it */
+    int chunks, current;      /* `used` bytes of chunk[current] are taken */
+    size_t used, peak;
+
+    Op *last;      /* the operation recorded last */
+    bool finished; /* backward has been here */
+    Spare *spare;
+    Profile *profile;
+
+    const char *text, *file; /* the last t_shaped that held */
+    int line;
+};
+
+struct Op {
+    const char *name;
+    Tape *tape;
+    void (*backward)(Op *);
+    Op *before; /* the operation recorded before this one */
+    bool recorded;
+    int inputs;
+    Tensor **input;
+    int *writes_seen; /* of each input, when it was read */
+    Tensor *output;
+    int output_writes_seen;
+    bool passed_on; /* the gradient of the output lies where that of an input is to be */
+    void *saved;
+    const char *text, *file;
+    int line;
+};
+
+/* ---- The tape: memory ---- */
+
+Tape *tape_new(TapeUse use, uint64_t seed)
+{
+    Tape *tape = allocate(1, sizeof *tape);
+    tape->use = use;
+    tape->seed = seed;
+    return tape;
+}
+
+void tape_free(Tape *tape)
+{
+    if (!tape)
+        return;
+    for (int i = 0; i < tape->chunks; i++)
+        free(tape->chunk[i].memory);
+    free(tape);
+}
+
+/* In debug builds what has been given back is filled with NaN, so that nobody uses it. */
+static void spoil(void *memory, size_t bytes)
+{
+#ifdef LINEAGE_DEBUG
+    memset(memory, 0xff, bytes);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
+static void drop_to(Tape *tape, Mark mark)
+{
+    for (int i = mark.chunk; i < tape->chunks && i <= tape->current; i++) {
+        size_t from = i == mark.chunk ? mark.used : 0;
+        spoil(tape->chunk[i].memory + from, tape->chunk[i].size - from);
+    }
+    tape->current = mark.chunk;
+    tape->used = mark.used;
+}
+
+void tape_reset(Tape *tape, long step)
+{
+    drop_to(tape, (Mark){0, 0});
+    tape->step = step;
+    tape->draws = 0;
+    tape->last = NULL;
+    tape->finished = false;
+    tape->spare = NULL;
+    tape->text = NULL;
+}
+
+/* Chunks double, so that few are needed; but rather a small one than more than there is. */
+static void add_chunk(Tape *tape, size_t bytes)
+{
+    size_t held = 0, most = physical_memory();
+    for (int i = 0; i < tape->chunks; i++)
+        held += tape->chunk[i].size;
+    size_t size = tape->chunks ? 2 * tape->chunk[tape->chunks - 1].size : FIRST_CHUNK;
+    if (size < bytes || held + size > most)
+        size = bytes;
+    if (tape->chunks == MOST_CHUNKS || held + size > most)
+        out_of_memory(bytes, "the tape");
+    char *memory = aligned_alloc(T_ALIGNMENT, size);
+    if (!memory)
+        out_of_memory(bytes, "the tape");
+    spoil(memory, size);
+    tape->chunk[tape->chunks++] = (Chunk){memory, size};
+}
+
+void *tape_alloc(Tape *tape, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 8)
+        out_of_memory(bytes, "the tape");
+    bytes = (bytes + T_ALIGNMENT - 1) / T_ALIGNMENT * T_ALIGNMENT;
+    if (tape->chunks == 0)
+        add_chunk(tape, bytes);
+    while (tape->used + bytes > tape->chunk[tape->current].size) {
+        if (tape->current + 1 == tape->chunks)
+            add_chunk(tape, bytes);
+        tape->current++;
+        tape->used = 0;
+    }
+    void *memory = tape->chunk[tape->current].memory + tape->used;
+    tape->used += bytes;
+
+    size_t held = tape->used;
+    for (int i = 0; i < tape->current; i++)
+        held += tape->chunk[i].size;
+    if (held > tape->peak)
+        tape->peak = held;
+    return memory;
+}
+
+size_t tape_peak(const Tape *tape)
+{
+    return tape->peak;
+}
+
+bool tape_recording(const Tape *tape)
+{
+    return tape->use != TAPE_INFERENCE;
+}
+
+bool tape_training(const Tape *tape)
+{
+    return tape->use == TAPE_TRAINING;
+}
+
+uint64_t tape_seed(const Tape *tape)
+{
+    return tape->seed;
+}
+
+uint64_t tape_draw(Tape *tape)
+{
+    return (uint64_t)tape->step << 20 | (tape->draws++ & 0xfffff);
+}
+
+Mark tape_mark(const Tape *tape)
+{
+    return (Mark){tape->current, tape->used};
+}
+
+void tape_profile(Tape *tape, Profile *profile)
+{
+    tape->profile = profile;
+}
+
+/* ---- Mistakes ---- */
+
+void tape_note(Tape *tape, const char *text, const char *file, int line)
+{
+    tape->text = text;
+    tape->file = file;
+    tape->line = line;
+}
+
+static _Noreturn void misuse_at(const Tape *tape, const char *name, const char *sentence)
+{
+    if (tape && tape->text)
+        misuse("%s: %s, after %s:%d: %s", name, sentence, tape->file, tape->line,
+               tape->text);
+    misuse("%s: %s", name, sentence);
+}
+
+_Noreturn void op_misuse(const Tape *tape, const char *name, const char *format, ...)
+{
+    char sentence[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    misuse_at(tape, name, sentence);
+}
+
+/* Moves x to the mark. It lies behind the mark, so moving its values down first, and
+ * writing the new head after that, overwrites nothing that is still needed. */
+Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
+{
+    if (tape_recording(tape))
+        return x;
+    x = t_contiguous(x);
+    Tensor head = *x;
+    Storage storage = *x->storage;
+    size_t bytes = (size_t)t_size(x) * sizeof(float);
+    int last = tape->current;
+
+    tape->current = mark.chunk;
+    tape->used = mark.used;
+    struct {
+        Tensor tensor;
+        Storage storage;
+    } *both = tape_alloc(tape, sizeof *both);
+    float *data = tape_alloc(tape, bytes);
+    memmove(data, head.data, bytes);
+    storage.data = head.data = data;
+    storage.size = t_size(&head);
+    both->storage = storage;
+    both->tensor = head;
+    both->tensor.storage = &both->storage;
+    Mark kept = tape_mark(tape);
+    tape->current = last;
+    drop_to(tape, kept);
+    return &both->tensor;
+}
+
+/* ---- Operations ---- */
+
+Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input)
+{
+    Tape *tape = NULL;
+    for (int i = 0; i < inputs; i++) {
+        if (tape && input[i]->tape && input[i]->tape != tape)
+            op_misuse(tape, name, "inputs are on two different tapes");
+        if (input[i]->tape)
+            tape = input[i]->tape;
+    }
+    if (!tape)
+        op_misuse(NULL, name, "no input is on a tape: begin with t_on(tape, parameter)");
+
+    profile_turn(tape->profile, name, PROFILE_FORWARD);
+    Op *op = tape_alloc(tape, sizeof *op);
+    *op = (Op){.name = name, .tape = tape, .backward = backward, .inputs = inputs};
+    op->text = tape->text;
+    op->file = tape->file;
+    op->line = tape->line;
+    op->input = tape_alloc(tape, (size_t)inputs * sizeof *op->input);
+    op->writes_seen = tape_alloc(tape, (size_t)inputs * sizeof *op->writes_seen);
+    for (int i = 0; i < inputs; i++) {
+        op->input[i] = input[i];
+        op->writes_seen[i] = input[i]->storage->writes;
+        op->recorded |= tape_recording(tape) && input[i]->storage->wants_grad;
+    }
+    return op;
+}
+
+static Tensor *record(Op *op, Tensor *output)
+{
+    op->output = output;
+    op->output_writes_seen = output->storage->writes;
+    if (!op->recorded)
+        return output;
+    if (op->tape->finished)
+        op_misuse(op->tape, op->name, "the tape has been through backward: reset it first");
+    if (!output->storage->wants_grad) {
+        output->storage->wants_grad = true;
+        output->storage->origin = op;
+    }
+    op->before = op->tape->last;
+    op->tape->last = op;
+    return output;
+}
+
+Tensor *op_out_of(Op *op, int rank, const int *shape)
+{
+    return record(op, t_empty_of(op->tape, rank, shape));
+}
+
+Tensor *op_out_like(Op *op, const Tensor *x)
+{
+    return op_out_of(op, x->rank, x->shape);
+}
+
+Tensor *op_out_into(Op *op, Tensor *x)
+{
+    x->storage->writes++;
+    return record(op, x);
+}
+
+Tape *op_tape(const Op *op)
+{
+    return op->tape;
+}
+
+bool op_recorded(const Op *op)
+{
+    return op->recorded;
+}
+
+void *op_save(Op *op, size_t bytes)
+{
+    return op->saved = tape_alloc(op->tape, bytes);
+}
+
+void *op_saved(const Op *op)
+{
+    return op->saved;
+}
+
+int op_inputs(const Op *op)
+{
+    return op->inputs;
+}
+
+const Tensor *op_input_shape(const Op *op, int i)
+{
+    return op->input[i];
+}
+
+const Tensor *op_output_shape(const Op *op)
+{
+    return op->output;
+}
+
+Tensor *op_input(const Op *op, int i)
+{
+    if (op->input[i]->storage->writes != op->writes_seen[i])
+        op_misuse(op->tape, op->name,
+                  "input %d, %s, was written to after it was read and before backward",
+                  i + 1, t_text(op->input[i]));
+    return op->input[i];
+}
+
+Tensor *op_output(const Op *op)
+{
+    if (op->output->storage->writes != op->output_writes_seen)
+        op_misuse(op->tape, op->name, "the result, %s, was written to before backward",
+                  t_text(op->output));
+    return op->output;
+}
+
+/* ---- The way back ---- */
+
+/* Memory for a gradient, not cleared. */
+static float *take_memory(Tape *tape, long size)
+{
+    size_t bytes = (size_t)size * sizeof(float);
+    for (Spare **link = &tape->spare; *link; link = &(*link)->next)
+        if ((*link)->size >= size && (*link)->size <= size + size / 4 + 64) {
+            float *grad = (float *)*link;
+            *link = (*link)->next;
+            return grad;
+        }
+    return tape_alloc(tape, bytes < sizeof(Spare) ? sizeof(Spare) : bytes);
+}
+
+static float *take_gradient(Tape *tape, long size)
+{
+    return memset(take_memory(tape, size), 0, (size_t)size * sizeof(float));
+}
+
+static void hand_back(Tape *tape, float *memory, long size)
+{
+    Spare *spare = (Spare *)memory;
+    *spare = (Spare){tape->spare, size};
+    tape->spare = spare;
+}
+
+float *op_borrow(Op *op, long floats)
+{
+    return take_memory(op->tape, floats);
+}
+
+void op_return(Op *op, float *borrowed, long floats)
+{
+    hand_back(op->tape, borrowed, floats);
+}
+
+bool op_wants(const Op *op, int i)
+{
+    return op->input[i]->storage->wants_grad;
+}
+
+float *op_grad(Op *op, int i)
+{
+    const Tensor *x = op->input[i];
+    if (!x->storage->wants_grad) { /* nobody will look */
+        float *scratch = take_gradient(op->tape, x->storage->size);
+        return scratch + (x->data - x->storage->data);
+    }
+    if (!x->storage->grad)
+        x->storage->grad = take_gradient(op->tape, x->storage->size);
+    return t_grad(x);
+}
+
+/* Whether x reads every element of its storage, and each of them once. */
+static bool is_whole(const Tensor *x)
+{
+    for (int i = 0; i < x->rank; i++)
+        if (x->stride[i] == 0 && x->shape[i] > 1)
+            return false;
+    return t_size(x) == x->storage->size;
+}
+
+float *op_grad_to(Op *op, int i, bool *add)
+{
+    const Tensor *x = op->input[i];
+    Storage *storage = x->storage;
+    *add = storage->grad || !storage->wants_grad || !is_whole(x);
+    if (!*add) {
+        storage->grad = take_memory(op->tape, storage->size);
+        spoil(storage->grad, (size_t)storage->size * sizeof(float));
+    }
+    return op_grad(op, i);
+}
+
+float *op_grad_over(Op *op, int i, bool *add)
+{
+    const Tensor *x = op->input[i], *y = op->output;
+    Storage *to = x->storage, *from = y->storage;
+    bool alike = t_has_shape(x, y->rank, y->shape) && is_whole(x) && is_whole(y);
+    for (int d = 0; d < y->rank; d++)
+        alike = alike && x->stride[d] == y->stride[d];
+    if (!alike || !to->wants_grad || to->grad || from->origin != op || from->keeps_grad)
+        return op_grad_to(op, i, add);
+    op->passed_on = true;
+    *add = false;
+    return to->grad = from->grad;
+}
+
+const float *op_gout(const Op *op)
+{
+    return t_grad(op->output);
+}
+
+void backward(Tensor *loss)
+{
+    Tape *tape = loss->tape;
+    if (!tape || !tape_recording(tape) || !loss->storage->wants_grad)
+        op_misuse(tape, "backward", "nothing was recorded that the loss depends on");
+    if (t_size(loss) != 1)
+        op_misuse(tape, "backward", "the loss, %s, is not a single number", t_text(loss));
+    if (tape->finished)
+        op_misuse(tape, "backward", "it has been here since the tape was reset");
+    tape->finished = true;
+
+    if (!loss->storage->grad)
+        loss->storage->grad = take_gradient(tape, loss->storage->size);
+    *t_grad(loss) += 1;
+    for (Op *op = tape->last; op; op = op->before) {
+        Storage *storage = op->output->storage;
+        if (!storage->grad)
+            continue; /* the loss does not depend on it */
+        tape_note(tape, op->text, op->file, op->line);
+        profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
+        op->backward(op);
+        if (storage->origin == op && !storage->keeps_grad) {
+            if (!op->passed_on)
+                hand_back(tape, storage->grad, storage->size);
+            storage->grad = NULL;
+        }
+    }
+}
+
+static bool all_finite(const float *x, long n)
+{
+    for (long i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+const char *tape_first_nan(Tape *tape)
+{
+    static char place[512];
+    const char *found = NULL;
+    for (Op *op = tape->last; op; op = op->before) {
+        const Tensor *y = op->output;
+        bool masks = strcmp(op->name, "causal") == 0 || strcmp(op->name, "masked") == 0;
+        if (masks || all_finite(y->storage->data, y->storage->size))
+            continue;
+        snprintf(place, sizeof place, "%s %s%s%s", op->name, t_text(y),
+                 op->text ? ", after " : "", op->text ? op->text : "");
+        found = place;
+    }
+    return found;
+}
+
+Tensor *tape_result(const Tape *tape, const char *name, int number)
+{
+    int count = 0;
+    for (Op *op = tape->last; op; op = op->before)
+        count += strcmp(op->name, name) == 0;
+    for (Op *op = tape->last; op; op = op->before)
+        if (strcmp(op->name, name) == 0 && --count == number)
+            return op->output;
+    return NULL;
+}

@@ -1,0 +1,91 @@
+/* generator.c - text from a model that predicts the next token, one token at a time. */
+#include "text/generator.h"
+#include "base/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct Generator {
+    Predictor p;
+    Sampler *sampler;
+    Tape *tape;
+    uint64_t seed, drawn;
+    int *window, length; /* the tokens that the memory holds; no window without end */
+    float *logits;
+};
+
+Generator *generator_new(Predictor predictor, SamplerSettings settings, uint64_t seed)
+{
+    Generator *g = allocate(1, sizeof *g);
+    g->p = predictor;
+    g->sampler = sampler_new(predictor.vocabulary, settings);
+    g->tape = tape_new(TAPE_INFERENCE, seed);
+    g->seed = seed;
+    g->window = allocate((size_t)predictor.context, sizeof *g->window);
+    g->logits = allocate((size_t)predictor.vocabulary, sizeof *g->logits);
+    return g;
+}
+
+void generator_free(Generator *g)
+{
+    if (!g)
+        return;
+    sampler_free(g->sampler);
+    tape_free(g->tape);
+    free(g->window);
+    free(g->logits);
+    free(g);
+}
+
+void generator_restart(Generator *g, uint64_t seed)
+{
+    g->length = 0;
+    g->seed = seed;
+    g->drawn = 0;
+}
+
+/* Runs the model over T tokens that stand behind `past` others. */
+static void look(Generator *g, const int *tokens, int T, int past)
+{
+    int V = g->p.vocabulary;
+    tape_reset(g->tape, 0);
+    Ids *ids = ids_new(g->tape, 1, T);
+    memcpy(ids->at, tokens, (size_t)T * sizeof *ids->at);
+    Tensor *logits = g->p.forward(g->p.model, ids, g->p.memory, past);
+    memcpy(g->logits, logits->data + (long)(T - 1) * V, (size_t)V * sizeof *g->logits);
+}
+
+void generator_read(Generator *g, const int *tokens, int n)
+{
+    int context = g->p.context, half = context > 1 ? context / 2 : 1;
+    int past = g->length;
+    if (context == 0) {
+        look(g, tokens, n, past);
+        g->length += n;
+        return;
+    }
+    if (past + n > context) {
+        int fresh = n < half ? n : half, kept = half - fresh < past ? half - fresh : past;
+        memmove(g->window, g->window + past - kept, (size_t)kept * sizeof *g->window);
+        tokens += n - fresh;
+        n = fresh;
+        g->length = kept;
+        past = 0;
+    }
+    memcpy(g->window + g->length, tokens, (size_t)n * sizeof *g->window);
+    g->length += n;
+    look(g, g->window + past, g->length - past, past);
+}
+
+int generator_next(Generator *g)
+{
+    float chance = random_uniform(g->seed, random_stream("sample"), g->drawn++);
+    int token = sampler_pick(g->sampler, g->logits, chance);
+    generator_read(g, &token, 1);
+    return token;
+}
+
+const float *generator_logits(const Generator *g)
+{
+    return g->logits;
+}
