@@ -1,6 +1,7 @@
 /* test_01.c - the recurrent networks: against PyTorch's numbers, against their equations in
  * scalars, against themselves, and against bad input. */
 #include "chapters.h"
+#include "compare.h"
 #include "base/files.h"
 #include "nn/optim.h"
 #include "tensor/parallel.h"
@@ -21,9 +22,9 @@ enum { CELLS = 3 };
 
 static Rnn *made_model(RnnConfig config)
 {
-    Rnn *rnn = rnn_new(config, 1);
-    for (int t = 0; t < rnn->params->count; t++) {
-        const Param *p = &rnn->params->item[t];
+    Rnn *rnn = rnn_new(config, params_new(1));
+    for (int t = 0; t < rnn->model.params->count; t++) {
+        const Param *p = &rnn->model.params->item[t];
         float scale = strstr(p->name, "bias") ? 0.25f : 0.5f;
         for (long i = 0; i < t_size(p->tensor); i++) {
             float u = (float)(fixture_hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
@@ -73,9 +74,9 @@ static void write_weights(const char *path, const Rnn *rnn, const SafeMetadata *
                           int metadata_count)
 {
     SafeTensor tensors[64];
-    int count = rnn->params->count;
+    int count = rnn->model.params->count;
     for (int i = 0; i < count; i++) {
-        const Param *p = &rnn->params->item[i];
+        const Param *p = &rnn->model.params->item[i];
         tensors[i] = (SafeTensor){.name = p->name,
                                   .dtype = DTYPE_F32,
                                   .rank = p->tensor->rank,
@@ -120,11 +121,11 @@ START_TEST(probe_agrees_with_pytorch_in_every_logit_and_gradient)
         Rnn *small = made_model(with_cell(one, cell)),
             *large = made_model(with_cell(two, cell));
         write_weights(scratch("w.safetensors"), small, NULL, 0);
-        assert_probe(fixture_path(cell, "one"), small->params->count);
+        assert_probe(fixture_path(cell, "one"), small->model.params->count);
         write_weights(scratch("w.safetensors"), large, NULL, 0);
-        assert_probe(fixture_path(cell, "two"), large->params->count);
-        rnn_free(small);
-        rnn_free(large);
+        assert_probe(fixture_path(cell, "two"), large->model.params->count);
+        small->model.free(&small->model);
+        large->model.free(&large->model);
     }
 }
 END_TEST
@@ -182,18 +183,19 @@ static void exchange_gates(Scalar ***w, const RnnConfig *config, int a, int b)
 static double distance_to_spec(CellKind kind, int a, int b)
 {
     Rnn *rnn = made_model(with_cell(narrow, kind));
-    int V = rnn->config.vocabulary, params = rnn->params->count;
+    int V = rnn->config.vocabulary, params = rnn->model.params->count;
     Tape *tape = tape_new(TAPE_PROBE, 0);
     Ids *tokens = made_ids(tape, B, T, V, 7), *targets = made_ids(tape, B, T, V, 8);
-    Tensor *loss = t_cross_entropy(rnn_forward(rnn, tokens, NULL, 0), targets);
+    Tensor *loss = t_cross_entropy(model_logits(&rnn->model, tokens, NULL, 0), targets);
     backward(loss);
 
     Scalars *s = scalars_new();
     Scalar **w[MOST_PARAMS], **own[MOST_PARAMS], *sloss = s_new(s, 0);
     for (int i = 0; i < params; i++) {
-        w[i] = verify_scalars(s, rnn->params->item[i].tensor);
-        own[i] = s_array(s, t_size(rnn->params->item[i].tensor));
-        memcpy(own[i], w[i], (size_t)t_size(rnn->params->item[i].tensor) * sizeof *w[i]);
+        w[i] = verify_scalars(s, rnn->model.params->item[i].tensor);
+        own[i] = s_array(s, t_size(rnn->model.params->item[i].tensor));
+        memcpy(own[i], w[i],
+               (size_t)t_size(rnn->model.params->item[i].tensor) * sizeof *w[i]);
     }
     if (a != b)
         exchange_gates(w, &rnn->config, a, b);
@@ -205,14 +207,14 @@ static double distance_to_spec(CellKind kind, int a, int b)
 
     double apart = fabs((double)t_item(loss) - sloss->value) / sloss->value;
     for (int i = 0; i < params; i++) {
-        const Tensor *x = rnn->params->item[i].tensor;
+        const Tensor *x = rnn->model.params->item[i].tensor;
         double most = largest(t_grad(x), t_size(x));
         for (long j = 0; j < t_size(x); j++)
             apart = fmax(apart, fabs((double)t_grad(x)[j] - own[i][j]->grad) / most);
     }
     scalars_free(s);
     tape_free(tape);
-    rnn_free(rnn);
+    rnn->model.free(&rnn->model);
     return apart;
 }
 
@@ -232,6 +234,17 @@ START_TEST(a_gate_taken_for_another_is_noticed)
 }
 END_TEST
 
+/* ---- What verify sees ---- */
+
+START_TEST(verify_sees_a_planted_error_and_a_nan)
+{
+    ck_assert(freopen("/dev/null", "w", stdout) != NULL);
+    ck_assert(compare_cells(0));
+    ck_assert(!compare_cells(1e-3f));
+    ck_assert(!compare_cells(NAN));
+}
+END_TEST
+
 /* ---- Against itself ---- */
 
 enum { LONG = 24 };
@@ -243,20 +256,20 @@ static void logits_in_pieces(const Rnn *rnn, const Ids *text, int piece, TapeUse
 {
     int N = text->shape[0], length = text->shape[1], V = rnn->config.vocabulary;
     Tape *tape = tape_new(use, 0);
-    RnnMemory *memory = rnn_memory_new(rnn, N);
+    Memory *memory = rnn_memory_new(&rnn->model, N);
     for (int past = 0; past < length; past += piece) {
         int n = length - past < piece ? length - past : piece;
         tape_reset(tape, 0);
         Ids *ids = ids_new(tape, N, n);
         for (int b = 0; b < N; b++)
             memcpy(&ids->at[b * n], &text->at[b * length + past], (size_t)n * sizeof(int));
-        Tensor *logits = rnn_forward(rnn, ids, memory, past);
+        Tensor *logits = model_logits(&rnn->model, ids, memory, past);
         for (int b = 0; b < N; b++)
             for (int t = 0; t < n; t++)
                 memcpy(&out[((past + t) * N + b) * V], &logits->data[(b * n + t) * V],
                        (size_t)V * sizeof *out);
     }
-    rnn_memory_free(memory);
+    memory_free(memory);
     tape_free(tape);
 }
 
@@ -275,7 +288,7 @@ START_TEST(a_carried_state_makes_pieces_of_a_text_equal_to_the_whole)
         }
         logits_in_pieces(rnn, text, LONG / 2, TAPE_TRAINING, pieces);
         assert_close(pieces, whole, LONG * 3 * 13, 1e-5, "carried while training");
-        rnn_free(rnn);
+        rnn->model.free(&rnn->model);
     }
     tape_free(tape);
 }
@@ -286,15 +299,15 @@ START_TEST(a_text_that_begins_anew_has_forgotten_the_one_before)
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
     Ids *text = made_ids(tape, 1, 6, 13, 3), *other = made_ids(tape, 1, 9, 13, 4);
     Rnn *rnn = made_model(with_cell(two, CELL_LSTM));
-    RnnMemory *memory = rnn_memory_new(rnn, 1);
-    Tensor *first = rnn_forward(rnn, text, memory, 0);
-    rnn_forward(rnn, other, memory, 6);
-    Tensor *again = rnn_forward(rnn, text, memory, 0);
+    Memory *memory = rnn_memory_new(&rnn->model, 1);
+    Tensor *first = model_logits(&rnn->model, text, memory, 0);
+    model_logits(&rnn->model, other, memory, 6);
+    Tensor *again = model_logits(&rnn->model, text, memory, 0);
     ck_assert_mem_eq(first->data, again->data, 6 * 13 * sizeof(float));
-    Tensor *later = rnn_forward(rnn, text, memory, 6);
+    Tensor *later = model_logits(&rnn->model, text, memory, 6);
     ck_assert_mem_ne(first->data, later->data, 6 * 13 * sizeof(float));
-    rnn_memory_free(memory);
-    rnn_free(rnn);
+    memory_free(memory);
+    rnn->model.free(&rnn->model);
     tape_free(tape);
 }
 END_TEST
@@ -314,7 +327,7 @@ START_TEST(a_future_token_cannot_change_a_past_logit)
             ck_assert_mem_ne(before + t * 13, after + t * 13, 13 * sizeof *before);
             memcpy(before, after, sizeof before);
         }
-        rnn_free(rnn);
+        rnn->model.free(&rnn->model);
     }
     tape_free(tape);
 }
@@ -324,18 +337,18 @@ END_TEST
 static void second_gradient(Rnn *rnn, const float *state, float *gradient)
 {
     Tape *tape = tape_new(TAPE_PROBE, 0);
-    RnnMemory *memory = rnn_memory_new(rnn, 1);
+    Memory *memory = rnn_memory_new(&rnn->model, 1);
     if (state)
-        memcpy(memory->state[0]->data, state,
-               (size_t)t_size(memory->state[0]) * sizeof *state);
+        memcpy(memory_state(memory, 0)->data, state,
+               (size_t)t_size(memory_state(memory, 0)) * sizeof *state);
     else
-        rnn_forward(rnn, made_ids(tape, 1, 6, 11, 1), memory, 0);
-    Tensor *logits = rnn_forward(rnn, made_ids(tape, 1, 6, 11, 2), memory, 6);
+        model_logits(&rnn->model, made_ids(tape, 1, 6, 11, 1), memory, 0);
+    Tensor *logits = model_logits(&rnn->model, made_ids(tape, 1, 6, 11, 2), memory, 6);
     backward(t_cross_entropy(logits, made_ids(tape, 1, 6, 11, 3)));
     Tensor *w = rnn->rnn.layer[0].weight_hh;
     memcpy(gradient, t_grad(w), (size_t)t_size(w) * sizeof *gradient);
     memset(t_grad(w), 0, (size_t)t_size(w) * sizeof *gradient);
-    rnn_memory_free(memory);
+    memory_free(memory);
     tape_free(tape);
 }
 
@@ -344,15 +357,15 @@ START_TEST(gradients_end_where_the_memory_begins)
     Rnn *rnn = made_model(with_cell(one, CELL_LSTM));
     float carried[4 * 7 * 7], given[4 * 7 * 7], state[2 * 7];
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
-    RnnMemory *memory = rnn_memory_new(rnn, 1);
-    rnn_forward(rnn, made_ids(tape, 1, 6, 11, 1), memory, 0);
-    memcpy(state, memory->state[0]->data, sizeof state);
+    Memory *memory = rnn_memory_new(&rnn->model, 1);
+    model_logits(&rnn->model, made_ids(tape, 1, 6, 11, 1), memory, 0);
+    memcpy(state, memory_state(memory, 0)->data, sizeof state);
     second_gradient(rnn, NULL, carried);
     second_gradient(rnn, state, given);
     ck_assert_mem_eq(carried, given, sizeof carried);
-    rnn_memory_free(memory);
+    memory_free(memory);
     tape_free(tape);
-    rnn_free(rnn);
+    rnn->model.free(&rnn->model);
 }
 END_TEST
 
@@ -362,9 +375,10 @@ static float summed_logits(RnnConfig config, TapeUse use, long step)
     Rnn *rnn = made_model(config);
     Tape *tape = tape_new(use, 5);
     tape_reset(tape, step);
-    float sum = t_item(t_sum_all(rnn_forward(rnn, made_ids(tape, 2, 9, 13, 6), NULL, 0)));
+    float sum = t_item(
+        t_sum_all(model_logits(&rnn->model, made_ids(tape, 2, 9, 13, 6), NULL, 0)));
     tape_free(tape);
-    rnn_free(rnn);
+    rnn->model.free(&rnn->model);
     return sum;
 }
 
@@ -388,14 +402,14 @@ START_TEST(an_lstm_may_begin_with_its_forget_gates_open)
 {
     RnnConfig config = with_cell(two, CELL_LSTM);
     config.forget_bias = 1;
-    Rnn *rnn = rnn_new(config, 1);
+    Rnn *rnn = rnn_new(config, params_new(1));
     for (int l = 0; l < 2; l++)
         for (int j = 0; j < 4 * 19; j++) {
             float bias = rnn->rnn.layer[l].bias_hh->data[j];
             bool forget = j / 19 == 1;
             ck_assert(forget ? bias == 1 : fabsf(bias) < 0.23f);
         }
-    rnn_free(rnn);
+    rnn->model.free(&rnn->model);
 }
 END_TEST
 
@@ -580,16 +594,17 @@ START_TEST(weights_that_contradict_the_options_are_refused)
     SafeMetadata lies = {"cell", "rnn"};
     write_weights(w, rnn, &lies, 1);
     assert_refused("are not those of --cell rnn", PROBE, w, in, out);
-    rnn->params->count--;
+    rnn->model.params->count--;
     write_weights(w, rnn, NULL, 0);
-    rnn->params->count++;
+    rnn->model.params->count++;
     assert_refused("it lacks decoder.bias", PROBE, w, in, out);
     ck_assert(!file_exists(out));
-    rnn_free(rnn);
+    rnn->model.free(&rnn->model);
 }
 END_TEST
 
-SUITE("01-rnn", 180, probe_agrees_with_pytorch_in_every_logit_and_gradient,
+SUITE("01-rnn", 180, verify_sees_a_planted_error_and_a_nan,
+      probe_agrees_with_pytorch_in_every_logit_and_gradient,
       values_and_gradients_are_those_of_the_equations, a_gate_taken_for_another_is_noticed,
       a_carried_state_makes_pieces_of_a_text_equal_to_the_whole,
       a_text_that_begins_anew_has_forgotten_the_one_before,

@@ -1,7 +1,8 @@
 /* test_04.c - GPT: against PyTorch's numbers, against itself, and against bad input. */
 #include "chapters.h"
+#include "compare.h"
 #include "base/files.h"
-#include "text/generator.h"
+#include "run/generator.h"
 #include "gpt.h"
 #include "nn/optim.h"
 #include "tensor/parallel.h"
@@ -27,9 +28,9 @@ static const GptConfig odd = {
 
 static Gpt *fixture_model(GptConfig config, float scale)
 {
-    Gpt *gpt = gpt_new(config, 1);
-    for (int t = 0; t < gpt->params->count; t++) {
-        const Param *p = &gpt->params->item[t];
+    Gpt *gpt = gpt_new(config, params_new(1));
+    for (int t = 0; t < gpt->model.params->count; t++) {
+        const Param *p = &gpt->model.params->item[t];
         for (long i = 0; i < t_size(p->tensor); i++) {
             float u = (float)(fixture_hash((uint32_t)t, (uint32_t)i) >> 16) / 32768 - 1;
             bool bias = strstr(p->name, "bias"), norm = strstr(p->name, "ln_");
@@ -53,9 +54,9 @@ static void write_weights(const char *path, const Gpt *gpt, Writing w)
     enum { MOST = 64 };
     static char names[MOST][128];
     SafeTensor tensors[MOST];
-    int count = gpt->params->count;
+    int count = gpt->model.params->count;
     for (int i = 0; i < count; i++) {
-        const Param *p = &gpt->params->item[i];
+        const Param *p = &gpt->model.params->item[i];
         snprintf(names[i], sizeof names[i], "%s%s", w.prefix ? w.prefix : "", p->name);
         char *ending = strrchr(names[i], '.');
         if (w.gamma && strstr(p->name, "ln_"))
@@ -132,7 +133,7 @@ START_TEST(probe_agrees_with_pytorch_in_every_logit_and_gradient)
     assert_tiny(scratch("w.safetensors"), "", "", "");
     write_weights(scratch("w.safetensors"), gpt, (Writing){0});
     assert_tiny(scratch("w.safetensors"), "--heads 2 --threads 3", "", "");
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -175,7 +176,7 @@ START_TEST(published_files_with_prefix_buffers_and_config_json_load)
     write_weights(scratch("w.safetensors"), gpt,
                   (Writing){.prefix = "transformer.", .metadata = &foreign, 1, more, 3});
     assert_tiny(scratch("w.safetensors"), "", "", "transformer.");
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -203,10 +204,10 @@ START_TEST(odd_sizes_agree_with_pytorch)
     float *grads = floats_of(want, "grad", &m), *grad_max = floats_of(want, "grad_max", &m);
     float *grad_norm = floats_of(want, "grad_norm", &m);
     double model_most = largest(grad_max, m);
-    ck_assert_int_eq(m, gpt->params->count);
-    for (int t = 0; t < gpt->params->count; t++) {
+    ck_assert_int_eq(m, gpt->model.params->count);
+    for (int t = 0; t < gpt->model.params->count; t++) {
         char name[160];
-        snprintf(name, sizeof name, "grad.%s", gpt->params->item[t].name);
+        snprintf(name, sizeof name, "grad.%s", gpt->model.params->item[t].name);
         float *g = floats_of(got, name, &n);
         double scale = grad_max[t] > 1e-5 * model_most ? (double)grad_max[t] : model_most;
         double square = 0;
@@ -222,7 +223,18 @@ START_TEST(odd_sizes_agree_with_pytorch)
     free(logits), free(some), free(most), free(grads), free(grad_max), free(grad_norm);
     safetensors_close(want);
     safetensors_close(got);
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
+}
+END_TEST
+
+/* ---- What verify sees ---- */
+
+START_TEST(verify_sees_a_planted_error_and_a_nan)
+{
+    ck_assert(freopen("/dev/null", "w", stdout) != NULL);
+    ck_assert(compare_attention(0));
+    ck_assert(!compare_attention(1e-3f));
+    ck_assert(!compare_attention(NAN));
 }
 END_TEST
 
@@ -232,18 +244,17 @@ END_TEST
 static void logits_in_pieces(const Gpt *gpt, const int *text, int T, int piece, float *out)
 {
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
-    GptMemory *memory = piece < T ? gpt_memory_new(gpt, 1) : NULL;
+    Memory *memory = piece < T ? gpt_memory_new(&gpt->model, 1) : NULL;
     int V = gpt->config.vocabulary;
     for (int past = 0; past < T; past += piece) {
         int n = T - past < piece ? T - past : piece;
         tape_reset(tape, 0);
         Ids *ids = ids_new(tape, 1, n);
         memcpy(ids->at, text + past, (size_t)n * sizeof *text);
-        Tensor *logits = gpt_forward(gpt, ids, memory, past);
+        Tensor *logits = model_logits(&gpt->model, ids, memory, past);
         memcpy(out + past * V, logits->data, (size_t)(n * V) * sizeof *out);
     }
-    if (memory)
-        gpt_memory_free(memory);
+    memory_free(memory);
     tape_free(tape);
 }
 
@@ -268,7 +279,7 @@ START_TEST(decoding_with_the_cache_equals_the_full_pass)
         assert_near(cached, full, LENGTH * SYMBOLS, 1e-5 * largest(full, LENGTH * SYMBOLS),
                     "cached");
     }
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -287,7 +298,7 @@ START_TEST(a_future_token_cannot_change_a_past_logit)
                          SYMBOLS * sizeof *before);
         memcpy(before, after, sizeof before);
     }
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -302,7 +313,7 @@ START_TEST(a_cache_is_refused_while_recording)
         Tape *tape = tape_new(TAPE_TRAINING, 0);
         Ids *ids = ids_new(tape, 1, 1);
         ids->at[0] = 3;
-        gpt_forward(gpt, ids, gpt_memory_new(gpt, 1), 0);
+        gpt_forward(&gpt->model, ids, gpt_memory_new(&gpt->model, 1), 0);
         _exit(0);
     }
     int status;
@@ -313,7 +324,7 @@ START_TEST(a_cache_is_refused_while_recording)
     ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     assert_contains(text, "a cache cannot be used while recording");
     assert_contains(text, "gpt.c:");
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -349,11 +360,6 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
     return __real_aligned_alloc(alignment, size);
 }
 
-static Tensor *predict(void *gpt, const Ids *tokens, void *memory, int past)
-{
-    return gpt_forward(gpt, tokens, memory, past);
-}
-
 static void fill_ids(Ids *ids, uint32_t stream)
 {
     for (long i = 0; i < ids->size; i++)
@@ -366,7 +372,7 @@ static float loss_of(const Gpt *gpt, Tape *tape, long step, bool learn)
     Ids *tokens = ids_new(tape, 3, 37), *targets = ids_new(tape, 3, 37);
     fill_ids(tokens, (uint32_t)step);
     fill_ids(targets, 1000 + (uint32_t)step);
-    Tensor *loss = t_cross_entropy(gpt_forward(gpt, tokens, NULL, 0), targets);
+    Tensor *loss = t_cross_entropy(model_logits(&gpt->model, tokens, NULL, 0), targets);
     if (learn)
         backward(loss);
     return t_item(loss);
@@ -376,18 +382,17 @@ START_TEST(after_the_first_round_nothing_is_allocated)
 {
     GptConfig config = odd;
     config.dropout = 0.1;
-    Gpt *gpt = gpt_new(config, 1);
-    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, gpt->params, 0.9, 0.99, 0.1);
+    Gpt *gpt = gpt_new(config, params_new(1));
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, gpt->model.params, 0.9, 0.99, 0.1);
     Tape *training = tape_new(TAPE_TRAINING, 1), *inference = tape_new(TAPE_INFERENCE, 1);
-    GptMemory *memory = gpt_memory_new(gpt, 1);
-    Predictor predictor = {gpt, SYMBOLS, config.context, predict, memory};
-    Generator *generator = generator_new(predictor, (SamplerSettings){0.8, 10, 0.9}, 1);
+    Generator *generator = generator_new(&gpt->model, SYMBOLS,
+                                         (SamplerSettings){0.8, 10, 0.9}, 1);
     int first = 1;
     long before = 0;
     parallel_threads(2);
     for (int round = 0; round < 4; round++) {
         loss_of(gpt, training, round, true);
-        optimizer_step(adam, 1e-3, clip_factor(gradient_norm(gpt->params), 1));
+        optimizer_step(adam, 1e-3, clip_factor(gradient_norm(gpt->model.params), 1));
         loss_of(gpt, inference, round, false);
         generator_restart(generator, 1);
         generator_read(generator, &first, 1);
@@ -400,11 +405,10 @@ START_TEST(after_the_first_round_nothing_is_allocated)
         before = allocations;
     }
     generator_free(generator);
-    gpt_memory_free(memory);
     tape_free(training);
     tape_free(inference);
     optimizer_free(adam);
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -601,14 +605,14 @@ START_TEST(bad_checkpoints_are_refused)
     write_weights(scratch("w"), gpt, (Writing){.more = &more, .more_count = 1});
     assert_refused("lm_head.weight differs from the matrix that it is tied to",
                    PROBE " --heads 2", scratch("w"), in, out);
-    gpt->params->count--;
+    gpt->model.params->count--;
     write_weights(scratch("w"), gpt, (Writing){0});
-    gpt->params->count++;
+    gpt->model.params->count++;
     assert_refused("it lacks ln_f.bias", PROBE " --heads 2", scratch("w"), in, out);
     assert_refused("has no tokenizer in its metadata", "sample --heads 2 --load %s",
                    "tests/fixtures/gpt2_tiny_f16.safetensors");
     ck_assert(!file_exists(out));
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -630,7 +634,7 @@ START_TEST(a_checkpoint_truncated_at_any_byte_is_refused)
     assert_refused(path, PROBE, path, "tests/fixtures/gpt2_tiny.safetensors",
                    scratch("out"));
     free(bytes);
-    gpt_free(gpt);
+    gpt->model.free(&gpt->model);
 }
 END_TEST
 
@@ -715,14 +719,16 @@ START_TEST(eval_measures_what_training_measured)
     int status = run_command(output, sizeof output, PROGRAM " eval --load %s --split val",
                              scratch("run/model.safetensors"));
     ck_assert_int_eq(status, 0);
-    double loss = 0, bits = 0;
+    double loss = 0, bits = 0, per_byte = 0;
     long tokens = 0;
     ck_assert_int_eq(sscanf(output,
-                            "loss %lf nats per token, %lf bits per character, %ld tokens",
-                            &loss, &bits, &tokens),
-                     3);
+                            "loss %lf nats per token, %lf bits per character, %lf bits "
+                            "per byte, %ld tokens",
+                            &loss, &bits, &per_byte, &tokens),
+                     4);
     ck_assert_double_eq_tol(loss, strtod(line, NULL), 1e-4);
     ck_assert_double_eq_tol(bits, loss / log(2), 1e-3);
+    ck_assert_double_eq(per_byte, bits); /* the play is in ASCII */
     ck_assert_int_eq(tokens,
                      11878 - 743); /* windows of 16, the first of each not predicted */
 }
@@ -785,7 +791,8 @@ START_TEST(every_head_is_drawn)
 }
 END_TEST
 
-SUITE("04-gpt", 60, probe_agrees_with_pytorch_in_every_logit_and_gradient,
+SUITE("04-gpt", 60, verify_sees_a_planted_error_and_a_nan,
+      probe_agrees_with_pytorch_in_every_logit_and_gradient,
       half_precision_files_give_pytorchs_numbers,
       published_files_with_prefix_buffers_and_config_json_load,
       odd_sizes_agree_with_pytorch, decoding_with_the_cache_equals_the_full_pass,

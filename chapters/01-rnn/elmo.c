@@ -181,7 +181,7 @@ static void read_all(const Elmo *m, int way, const Words *w, float *vectors)
 {
     int C = m->width, N = w->count;
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
-    RnnMemory *memory = stack_memory_new(&m->reader[way], 1);
+    Memory *memory = stack_memory_new(&m->reader[way], 1);
     for (int past = 0; past < N; past += WINDOW) {
         int T = N - past < WINDOW ? N - past : WINDOW;
         tape_reset(tape, 0);
@@ -195,7 +195,7 @@ static void read_all(const Elmo *m, int way, const Words *w, float *vectors)
             memcpy(vectors + 2 * C * i, h->data + (long)t * C, (size_t)C * sizeof *vectors);
         }
     }
-    rnn_memory_free(memory);
+    memory_free(memory);
     tape_free(tape);
 }
 

@@ -64,18 +64,18 @@ static Rnn *new_model(CellKind cell, double forget_bias, uint64_t seed)
                         .layers = 1,
                         .width = WIDTH,
                         .forget_bias = forget_bias};
-    return rnn_new(config, seed);
+    return rnn_new(config, params_new(seed));
 }
 
 /* Every cell is trained for as long, at the same rate, on the same texts. */
 static void train_to_recall(Rnn *rnn, int lag, long steps, uint64_t seed)
 {
     Tape *tape = tape_new(TAPE_TRAINING, seed);
-    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, rnn->params, 0.9, 0.99, 0);
+    Optimizer *adam = optimizer_new(OPTIMIZER_ADAMW, rnn->model.params, 0.9, 0.99, 0);
     for (long step = 0; step < steps; step++) {
         tape_reset(tape, step);
         backward(recall(rnn, tape, lag, seed, step).loss);
-        double factor = clip_factor(gradient_norm(rnn->params), 1);
+        double factor = clip_factor(gradient_norm(rnn->model.params), 1);
         optimizer_step(adam, cosine_schedule(step, steps, 20, 5e-3, 0), factor);
     }
     optimizer_free(adam);
@@ -146,7 +146,7 @@ static void try_cell(CellKind cell, double forget_bias, long steps, uint64_t see
         results->recalled[cell][i] = share_recalled(rnn, lags[i], seed, steps);
         if (i == SHOWN)
             measure_gradients(rnn, seed, steps, results->trained[cell]);
-        rnn_free(rnn);
+        rnn->model.free(&rnn->model);
         printf(" %6.0f%%", 100 * results->recalled[cell][i]);
         fflush(stdout);
     }

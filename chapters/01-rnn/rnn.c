@@ -50,26 +50,32 @@ void stack_free(Stack *stack)
     free(stack->layer);
 }
 
-Rnn *rnn_new(RnnConfig config, uint64_t seed)
+static void rnn_free(Model *model)
+{
+    Rnn *rnn = (Rnn *)model;
+    params_free(model->params);
+    stack_free(&rnn->rnn);
+    free(rnn);
+}
+
+Rnn *rnn_new(RnnConfig config, Params *params)
 {
     Rnn *rnn = allocate(1, sizeof *rnn);
     int V = config.vocabulary, C = config.width,
         E = config.embedding ? config.embedding : C;
+    rnn->model = (Model){.params = params,
+                         .vocabulary = V,
+                         .forward = rnn_forward,
+                         .head = rnn_head,
+                         .memory_new = rnn_memory_new,
+                         .free = rnn_free};
     rnn->config = config;
-    rnn->params = params_new(seed);
-    Scope top = scope(rnn->params);
+    Scope top = scope(params);
 
     rnn->embedding = param(under(top, "embedding"), "weight", V, E, normal(1));
     rnn->rnn = stack_new(under(top, "rnn"), &config, E);
     rnn->decoder = linear_new(under(top, "decoder"), C, V, uniform(1 / sqrt(C)));
     return rnn;
-}
-
-void rnn_free(Rnn *rnn)
-{
-    params_free(rnn->params);
-    stack_free(&rnn->rnn);
-    free(rnn);
 }
 
 /* ---- Running it ---- */
@@ -93,17 +99,17 @@ static Tensor *layer_forward(const Layer *layer, CellKind cell, Tensor *x, Tenso
     return t_stack(h, T, 0);
 }
 
-Tensor *stack_forward(const Stack *stack, Tensor *x, RnnMemory *memory, int past)
+Tensor *stack_forward(const Stack *stack, Tensor *x, Memory *memory, int past)
 {
     int B = x->shape[1], S = cell_parts(stack->cell);
     for (int l = 0; l < stack->layers; l++) {
-        Tensor *state = memory && past > 0 ? t_snapshot(x->tape, memory->state[l])
+        Tensor *state = memory && past > 0 ? t_snapshot(x->tape, memory_state(memory, l))
                                            : t_zeros(x->tape, B, S, stack->width);
         if (l > 0)
             x = t_dropout(x, stack->dropout);
         x = layer_forward(&stack->layer[l], stack->cell, x, &state);
         if (memory)
-            t_assign(memory->state[l], state);
+            t_assign(memory_state(memory, l), state);
     }
     return x;
 }
@@ -118,36 +124,33 @@ Tensor *embed(Tensor *embedding, const Ids *tokens)
     return t_rows(embedding, in_order);
 }
 
-Tensor *rnn_forward(const Rnn *rnn, const Ids *tokens, RnnMemory *memory, int past)
+Tensor *rnn_forward(const Model *model, const Ids *tokens, Memory *memory, int past)
 {
+    const Rnn *rnn = (const Rnn *)model;
     int B = tokens->shape[0], T = tokens->shape[1];
     Tensor *h = stack_forward(&rnn->rnn, embed(rnn->embedding, tokens), memory, past);
-    h = t_shaped(h, T, B, rnn->config.width);
-    Tensor *logits = t_contiguous(t_permute(linear(&rnn->decoder, h), 1, 0, 2));
-    return t_shaped(logits, B, T, rnn->config.vocabulary);
+    return t_permute(t_shaped(h, T, B, rnn->config.width), 1, 0, 2);
+}
+
+/* Position by position, as the states were computed and lie in memory. */
+Tensor *rnn_head(const Model *model, Tensor *h)
+{
+    Tensor *logits = linear(&((const Rnn *)model)->decoder, t_permute(h, 1, 0, 2));
+    return t_contiguous(t_permute(logits, 1, 0, 2));
 }
 
 /* ---- Remembering ---- */
 
-RnnMemory *stack_memory_new(const Stack *stack, int batch)
+Memory *stack_memory_new(const Stack *stack, int B)
 {
-    RnnMemory *memory = allocate(1, sizeof *memory);
-    memory->states = params_new(0);
-    memory->state = allocate((size_t)stack->layers, sizeof *memory->state);
+    Memory *memory = memory_new();
     for (int l = 0; l < stack->layers; l++)
-        memory->state[l] = state(under(scope(memory->states), "l%d", l), "state", batch,
-                                 cell_parts(stack->cell), stack->width);
+        state(under(scope(memory->states), "l%d", l), "state", B, cell_parts(stack->cell),
+              stack->width);
     return memory;
 }
 
-RnnMemory *rnn_memory_new(const Rnn *rnn, int batch)
+Memory *rnn_memory_new(const Model *model, int B)
 {
-    return stack_memory_new(&rnn->rnn, batch);
-}
-
-void rnn_memory_free(RnnMemory *memory)
-{
-    params_free(memory->states);
-    free(memory->state);
-    free(memory);
+    return stack_memory_new(&((const Rnn *)model)->rnn, B);
 }

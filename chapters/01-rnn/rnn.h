@@ -7,7 +7,7 @@
 #define LINEAGE_RNN_H
 
 #include "cells.h"
-#include "nn/nn.h"
+#include "nn/model.h"
 #include "tensor/ops.h"
 
 typedef struct {
@@ -36,30 +36,23 @@ typedef struct {
     Layer *layer;
 } Stack;
 
-/* What a stack remembers of B texts: the state of each layer, (B, S, C). */
 typedef struct {
-    Params *states;
-    Tensor **state;
-} RnnMemory;
-
-typedef struct {
+    Model model;
     RnnConfig config;
-    Params *params;
     Tensor *embedding; /* (V, E) */
     Stack rnn;
     Linear decoder; /* C -> V */
 } Rnn;
 
-Rnn *rnn_new(RnnConfig config, uint64_t seed);
-void rnn_free(Rnn *rnn);
+/* Into a list of parameters, which it takes over. To be freed by model.free. */
+Rnn *rnn_new(RnnConfig config, Params *params);
 
-/* Logits of the token behind each position: tokens (B, T) -> (B, T, V). With a memory the
- * texts go on where they stopped, or begin if `past` is 0, and are remembered. Gradients end
- * where the memory begins: that is truncated backpropagation through time. */
-Tensor *rnn_forward(const Rnn *rnn, const Ids *tokens, RnnMemory *memory, int past);
-
-RnnMemory *rnn_memory_new(const Rnn *rnn, int batch);
-void rnn_memory_free(RnnMemory *memory);
+/* The functions of the model; see nn/model.h. With a memory the texts go on where they
+ * stopped, or begin if `past` is 0. Gradients end where the memory begins: that is truncated
+ * backpropagation through time. */
+Tensor *rnn_forward(const Model *model, const Ids *tokens, Memory *memory, int past);
+Tensor *rnn_head(const Model *model, Tensor *h);
+Memory *rnn_memory_new(const Model *model, int B);
 
 /* ---- Its parts, for other programs that need them ---- */
 
@@ -67,10 +60,11 @@ void rnn_memory_free(RnnMemory *memory);
 Stack stack_new(Scope scope, const RnnConfig *config, int E);
 void stack_free(Stack *stack);
 
-RnnMemory *stack_memory_new(const Stack *stack, int batch);
+/* The state of each layer for B texts, (B, S, C). */
+Memory *stack_memory_new(const Stack *stack, int B);
 
 /* (T, B, E) -> (T, B, C), position by position; memory and `past` as in rnn_forward. */
-Tensor *stack_forward(const Stack *stack, Tensor *x, RnnMemory *memory, int past);
+Tensor *stack_forward(const Stack *stack, Tensor *x, Memory *memory, int past);
 
 /* Tokens (B, T) -> their embeddings in the order in which they are read, (T, B, E). */
 Tensor *embed(Tensor *embedding, const Ids *tokens);

@@ -1,6 +1,6 @@
 /* answers.c - what a trained model says, and how right it is. */
 #include "answers.h"
-#include "batches.h"
+#include "text/dictionary_batches.h"
 #include "base/files.h"
 #include "plot/plot.h"
 
@@ -17,10 +17,10 @@ double split_loss(const Speaker *s, const Dictionary *d, Split split, long *symb
     for (long i = 0; i < d->pairs[split]; i += 4 * TOGETHER) {
         long left = d->pairs[split] - i, count = 0;
         tape_reset(s->tape, 0);
-        Batch batch = g2p_batch_of(s->tape, &d->pair[split][i],
-                                   left < 4 * TOGETHER ? (int)left : 4 * TOGETHER);
-        Reading reading = transformer_encode(s->model, batch.source);
-        Tensor *logits = transformer_decode(s->model, &reading, batch.target, NULL, 0);
+        Batch batch = dictionary_batch_of(s->tape, &d->pair[split][i],
+                                          left < 4 * TOGETHER ? (int)left : 4 * TOGETHER);
+        Encoded encoded = transformer_encode(s->model, batch.source);
+        Tensor *logits = transformer_decode(s->model, &encoded, batch.target, NULL, 0);
         for (long j = 0; j < batch.targets->size; j++)
             count += batch.targets->at[j] >= 0;
         sum += (double)count * (double)t_item(t_cross_entropy(logits, batch.targets));
@@ -33,7 +33,8 @@ double split_loss(const Speaker *s, const Dictionary *d, Split split, long *symb
 static void ask(const Speaker *s, const Pair *pair, int n, Guess *guess)
 {
     tape_reset(s->tape, 0);
-    beam_search(s->model, g2p_letters_of(s->tape, pair, n), s->width, s->penalty, guess);
+    beam_search(s->model, dictionary_letters(s->tape, pair, n), s->width, s->penalty,
+                guess);
 }
 
 /* ---- How right it is ---- */
@@ -57,7 +58,7 @@ static long pick_words(const Dictionary *d, Split split, long every, Pair *picke
     long words = 0, count = 0;
     for (long i = 0; i < d->pairs[split]; i++) {
         const Pair *pair = &d->pair[split][i];
-        if (pair->way == pair->word->way && words++ % every == 0)
+        if (pair->pronunciation == pair->word->pronunciation && words++ % every == 0)
             picked[count++] = *pair;
     }
     return count;
@@ -109,7 +110,7 @@ void print_mistakes(const Speaker *s, const Mistake *mistake, int room)
         const Word *word = mistake[i].word;
         const Sequence *answer = &mistake[i].guess.said;
         alphabet_spell(s->alphabet, answer, said);
-        alphabet_spell(s->alphabet, nearest_way(word, answer), right);
+        alphabet_spell(s->alphabet, nearest_pronunciation(word, answer), right);
         print_letters(&word->letters);
         printf("%*s it says %-28s it is %s\n", 16 - word->letters.length, "", said, right);
     }
@@ -138,8 +139,8 @@ static int next_word(const char **text, Word *word, Error *error)
     const char *from = *text + strspn(*text, " \t\n");
     int length = (int)strcspn(from, " \t\n");
     *text = from + length;
-    *word = (Word){.way = NULL};
-    return length == 0 || g2p_letters(from, length, &word->letters, error) ? length : -1;
+    *word = (Word){.pronunciation = NULL};
+    return length == 0 || letters_read(from, length, &word->letters, error) ? length : -1;
 }
 
 bool say_words(const Speaker *s, const char *text, Error *error)
@@ -155,13 +156,13 @@ bool say_words(const Speaker *s, const char *text, Error *error)
     return length == 0;
 }
 
-/* ---- Looking ---- */
+/* ---- Attention ---- */
 
 /* One layer's weights (1, H, T, S), the mean of its heads, as a picture. */
-static bool draw_look(const Speaker *s, const Word *word, const Sequence *said,
-                      Tensor *look, const char *path, Error *error)
+static bool draw_layer(const Speaker *s, const Word *word, const Sequence *said,
+                       Tensor *weights, const char *path, Error *error)
 {
-    int T = look->shape[2], S = look->shape[3];
+    int T = weights->shape[2], S = weights->shape[3];
     char letter[S][2];
     const char *row[T], *column[S];
     for (int t = 0; t < T; t++)
@@ -171,39 +172,45 @@ static bool draw_look(const Speaker *s, const Word *word, const Sequence *said,
         letter[i][1] = 0;
         column[i] = letter[i];
     }
-    HeatMap map = {.title = "Where the decoder looks",
+    HeatMap map = {.title = "Attention of the decoder to the letters",
                    .x_label = "letters of the word",
                    .y_label = "what it is about to say",
                    .rows = T,
                    .columns = S,
-                   .values = t_mean(look, 1)->data,
+                   .values = t_mean(weights, 1)->data,
                    .row_names = row,
                    .column_names = column,
                    .most = 1};
     return plot_heat_map(path, &map, error);
 }
 
+static bool draw_layers(const Speaker *s, const Word *word, const Sequence *said,
+                        const char *folder, Error *error)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 0);
+    Batch batch = dictionary_batch_of(tape, &(Pair){word, said}, 1);
+    Encoded encoded = transformer_encode(s->model, batch.source);
+    transformer_decode(s->model, &encoded, batch.target, NULL, 0);
+    bool drawn = true;
+    for (int l = 0; drawn && l < s->model->config.decoder_layers; l++) {
+        char path[1200];
+        snprintf(path, sizeof path, "%s/attention-%d.svg", folder, l);
+        drawn = draw_layer(s, word, said, tape_labelled(tape, "cross", l), path, error);
+        if (drawn)
+            printf("%s\n", path);
+    }
+    tape_free(tape);
+    return drawn;
+}
+
 bool draw_attention(const Speaker *s, const char *word, const char *folder, Error *error)
 {
-    int layers = s->model->config.decoder_layers;
     Word asked;
     if (next_word(&word, &asked, error) < 1 || !folder_make(folder, error))
         return false;
     Guess *guess = allocate((size_t)s->width, sizeof *guess);
     ask(s, &(Pair){&asked, NULL}, 1, guess);
-    Sequence said = guess->said;
+    bool drawn = draw_layers(s, &asked, &guess->said, folder, error);
     free(guess);
-    Batch batch = g2p_batch_of(s->tape, &(Pair){&asked, &said}, 1);
-    Tensor *looks[layers];
-    Reading reading = transformer_encode(s->model, batch.source);
-    reading.looks = looks;
-    transformer_decode(s->model, &reading, batch.target, NULL, 0);
-    for (int l = 0; l < layers; l++) {
-        char path[1200];
-        snprintf(path, sizeof path, "%s/attention-%d.svg", folder, l);
-        if (!draw_look(s, &asked, &said, looks[l], path, error))
-            return false;
-        printf("%s\n", path);
-    }
-    return true;
+    return drawn;
 }

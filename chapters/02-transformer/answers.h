@@ -3,7 +3,6 @@
 #define LINEAGE_ANSWERS_H
 
 #include "beam.h"
-#include "g2p.h"
 
 /* A model, and how it is asked. */
 typedef struct {
@@ -37,8 +36,9 @@ void print_mistakes(const Speaker *s, const Mistake *mistake, int room);
  * with their probabilities. False with a sentence at a word that it cannot read. */
 bool say_words(const Speaker *s, const char *text, Error *error);
 
-/* Draws where the decoder looked while it said a word: for each layer a map of letters and
- * symbols, the mean of its heads, as `folder`/attention-0.svg and so on. */
+/* Draws the cross-attention weights of the decoder while it said a word: for each layer a
+ * map of letters and symbols, the mean of its heads, as `folder`/attention-0.svg and so
+ * on. */
 bool draw_attention(const Speaker *s, const char *word, const char *folder, Error *error);
 
 #endif

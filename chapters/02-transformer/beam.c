@@ -31,17 +31,6 @@ typedef struct {
     int *found; /* (B): how many guesses there are */
 } Search;
 
-/* log of the sum of exp(x_i). */
-static double log_sum_exp(const float *x, int n)
-{
-    double greatest = (double)x[0], sum = 0;
-    for (int i = 1; i < n; i++)
-        greatest = fmax(greatest, (double)x[i]);
-    for (int i = 0; i < n; i++)
-        sum += exp((double)x[i] - greatest);
-    return greatest + log(sum);
-}
-
 /* Puts a step among the best `most`, which are in order; returns how many there are now. */
 static int insert(Step *best, int count, int most, Step step)
 {
@@ -57,12 +46,12 @@ static int insert(Step *best, int count, int most, Step step)
 }
 
 /* The best continuations of all beams of word b, as many as it has places. */
-static int best_steps(const Search *s, int b, const float *logits)
+static int best_steps(const Search *s, int b, const float *logp)
 {
     int V = s->symbols, count = 0, places = s->width - s->found[b];
     for (int slot = 0; slot < s->live[b]; slot++) {
-        const float *x = logits + (b * s->width + slot) * V;
-        double before = s->beam[b * s->width + slot].logp - log_sum_exp(x, V);
+        const float *x = logp + (b * s->width + slot) * V;
+        double before = s->beam[b * s->width + slot].logp;
         for (int v = END; v < V; v++)
             count = insert(s->step, count, places, (Step){slot, v, before + (double)x[v]});
     }
@@ -77,9 +66,9 @@ static void keep_guess(Search *s, int b, const Sequence *said, double logp, int 
 
 /* Takes word b one step further. What each slot goes on from and its newest symbol are
  * written to rows b K, b K + 1, ... */
-static void take_steps(Search *s, int b, const float *logits, Ids *from, Ids *newest)
+static void take_steps(Search *s, int b, const float *logp, Ids *from, Ids *newest)
 {
-    int count = best_steps(s, b, logits), first = b * s->width;
+    int count = best_steps(s, b, logp), first = b * s->width;
     Beam before[s->width];
     memcpy(before, &s->beam[first], sizeof before);
     s->live[b] = 0;
@@ -108,14 +97,14 @@ static bool any_live(const Search *s)
     return false;
 }
 
-/* Every word K times, since each of its beams sees it.  (B, ...) -> (B K, ...) */
-static void repeat_rows(const Transformer *m, Reading *reading, int K)
+/* Every word K times, since each of its beams attends to it.  (B, ...) -> (B K, ...) */
+static void repeat_rows(const Transformer *m, Encoded *encoded, int K)
 {
-    int B = reading->keep->shape[0], S = reading->keep->shape[3], C = m->config.width;
-    reading->keep = t_reshape(t_expand(reading->keep, B, K, 1, S), B * K, 1, 1, S);
+    int B = encoded->keep->shape[0], S = encoded->keep->shape[3], C = m->config.width;
+    encoded->keep = t_reshape(t_expand(encoded->keep, B, K, 1, S), B * K, 1, 1, S);
     for (int l = 0; l < m->config.decoder_layers; l++) {
-        Tensor *told = t_reshape(reading->told[l], B, 1, S, 2 * C);
-        reading->told[l] = t_reshape(t_expand(told, B, K, S, 2 * C), B * K, S, 2 * C);
+        Tensor *kv = t_reshape(encoded->keys_values[l], B, 1, S, 2 * C);
+        encoded->keys_values[l] = t_reshape(t_expand(kv, B, K, S, 2 * C), B * K, S, 2 * C);
     }
 }
 
@@ -123,22 +112,22 @@ static void search(Search *s, const Transformer *m, const Ids *source)
 {
     Tape *tape = source->tape;
     int rows = s->words * s->width;
-    Reading reading = transformer_encode(m, source);
-    repeat_rows(m, &reading, s->width);
-    TransformerMemory *memory = transformer_memory_new(m, rows, LONGEST);
+    Encoded encoded = transformer_encode(m, source);
+    repeat_rows(m, &encoded, s->width);
+    Memory *memory = transformer_memory_new(m, rows, LONGEST);
     Ids *newest = ids_new(tape, rows, 1), *from = ids_new(tape, rows);
     for (int i = 0; i < rows; i++)
         newest->at[i] = BEGIN;
 
     Mark mark = tape_mark(tape);
     for (int past = 0; past < LONGEST && any_live(s); past++) {
-        Tensor *logits = transformer_decode(m, &reading, newest, memory, past);
-        logits = tape_keep(tape, mark, logits);
+        Tensor *logits = transformer_decode(m, &encoded, newest, memory, past);
+        Tensor *logp = tape_keep(tape, mark, t_log(t_softmax(logits)));
         for (int b = 0; b < s->words; b++)
-            take_steps(s, b, logits->data, from, newest);
+            take_steps(s, b, logp->data, from, newest);
         transformer_reorder(memory, from, past + 1);
     }
-    transformer_memory_free(memory);
+    memory_free(memory);
 }
 
 static int compare_guesses(const void *a, const void *b)

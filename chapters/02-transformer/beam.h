@@ -2,7 +2,7 @@
 #ifndef LINEAGE_BEAM_H
 #define LINEAGE_BEAM_H
 
-#include "g2p.h"
+#include "text/dictionary.h"
 #include "transformer.h"
 
 typedef struct {

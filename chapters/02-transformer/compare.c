@@ -4,31 +4,21 @@
 #include "transformer.h"
 #include "run/verify.h"
 
-#include <math.h>
-
-/* Two queries of three channels look at four places. */
+/* Two queries of three channels attend to four places. */
 enum { T = 2, S = 4, C = 3, PAST = 5 };
 static const int keep[T * S] = {1, 1, 0, 0, 1, 1, 1, 0};
 
-static void fill(Tensor *x, int which)
-{
-    for (long i = 0; i < t_size(x); i++)
-        x->data[i] = (float)sin(1 + 7.0 * which + 3.0 * (double)i);
-}
-
-/* Weights larger than a model begins with, so that there is something to see. */
 static Transformer *example_model(void)
 {
-    Transformer *m = transformer_new((TransformerConfig){.source_symbols = S,
-                                                         .target_symbols = S,
-                                                         .layers = 1,
-                                                         .decoder_layers = 1,
-                                                         .heads = 1,
-                                                         .width = C,
-                                                         .hidden = C},
-                                     1);
-    for (int i = 0; i < m->params->count; i++)
-        fill(m->params->item[i].tensor, i);
+    TransformerConfig config = {.source_symbols = S,
+                                .target_symbols = S,
+                                .layers = 1,
+                                .decoder_layers = 1,
+                                .heads = 1,
+                                .width = C,
+                                .hidden = C};
+    Transformer *m = transformer_new(config, params_new(1));
+    verify_fill_all(m->model.params);
     return m;
 }
 
@@ -36,20 +26,14 @@ static Tensor *parameter(const Transformer *m, const char *name)
 {
     char full[96];
     snprintf(full, sizeof full, "decoder.layers.0.multihead_attn.%s", name);
-    return params_find(m->params, full);
+    return params_find(m->model.params, full);
 }
 
 static Tensor *data(Tape *tape, int rows, int which)
 {
     Tensor *x = t_empty(tape, 1, rows, C);
-    fill(x, which);
+    verify_fill(x, which);
     return t_keep_grad(x);
-}
-
-static Grid grid_of(Scalars *tape, const Tensor *x)
-{
-    int columns = x->shape[x->rank - 1];
-    return (Grid){(int)(t_size(x) / columns), columns, verify_scalars(tape, x)};
 }
 
 /* The mean of the squares. */
@@ -72,15 +56,15 @@ bool compare_attention(float fault)
     Tensor *x = data(tape, T, 20), *source = data(tape, S, 21);
 
     Scalars *s = scalars_new();
-    Grid sx = grid_of(s, x), ssource = grid_of(s, source);
-    Grid sw = grid_of(s, w), sb = grid_of(s, b), sw_out = grid_of(s, w_out);
-    Grid sb_out = grid_of(s, b_out), qkv[3];
+    Grid sx = verify_grid(s, x), ssource = verify_grid(s, source);
+    Grid sw = verify_grid(s, w), sb = verify_grid(s, b), sw_out = verify_grid(s, w_out);
+    Grid sb_out = verify_grid(s, b_out), qkv[3];
     for (int i = 0; i < 3; i++) /* queries, keys, values */
-        qkv[i] = spec_linear(i == 0 ? sx : ssource, spec_rows(sw, i * C, (i + 1) * C),
+        qkv[i] = spec_linear(i == 0 ? sx : ssource, grid_rows(sw, i * C, (i + 1) * C),
                              (Grid){1, C, sb.at + i * C});
-    Grid sseen = spec_linear(spec_attention(qkv[0], qkv[1], qkv[2], keep), sw_out, sb_out);
+    Grid sy = spec_linear(spec_attention(qkv[0], qkv[1], qkv[2], keep), sw_out, sb_out);
     Grid splaces = spec_positions(s, PAST, T, C);
-    Scalar *sloss = spec_loss(sseen);
+    Scalar *sloss = spec_loss(sy);
     s_backward(sloss);
 
     w->data[0] += fault;
@@ -88,12 +72,12 @@ bool compare_attention(float fault)
     for (int i = 0; i < T * S; i++)
         mask->data[i] = (float)keep[i];
     Tensor *q = linear(&a->queries, x), *kv = linear(&a->keys_values, source);
-    Tensor *seen = t_keep_grad(transformer_attention(a, q, kv, mask, NULL));
-    Tensor *loss = t_keep_grad(t_mean_all(t_mul(seen, seen)));
+    Tensor *y = t_keep_grad(transformer_attention(a, q, kv, mask, "cross", 0));
+    Tensor *loss = t_keep_grad(t_mean_all(t_mul(y, y)));
     backward(loss);
 
     const Twin twins[] = {{"loss", &sloss, loss},
-                          {"attention", sseen.at, seen},
+                          {"attention", sy.at, y},
                           {"x", sx.at, x},
                           {"source", ssource.at, source},
                           {"in_proj_weight", sw.at, w},
@@ -104,6 +88,6 @@ bool compare_attention(float fault)
     bool agree = verify_twins(twins, (int)(sizeof twins / sizeof twins[0]));
     scalars_free(s);
     tape_free(tape);
-    transformer_free(m);
+    m->model.free(&m->model);
     return agree;
 }

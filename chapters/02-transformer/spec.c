@@ -5,21 +5,6 @@
 
 #include <math.h>
 
-static Grid grid_new(Scalars *tape, int rows, int columns)
-{
-    return (Grid){rows, columns, s_array(tape, (long)rows * columns)};
-}
-
-static Scalar **row(Grid m, int i)
-{
-    return &m.at[i * m.columns];
-}
-
-Grid spec_rows(Grid m, int from, int to)
-{
-    return (Grid){to - from, m.columns, row(m, from)};
-}
-
 static Scalar *dot(int n, Scalar **a, Scalar **b)
 {
     Scalar *sum = s_mul(a[0], b[0]);
@@ -33,7 +18,8 @@ Grid spec_linear(Grid x, Grid w, Grid b)
     Grid y = grid_new(x.at[0]->tape, x.rows, w.rows);
     for (int i = 0; i < y.rows; i++)
         for (int j = 0; j < y.columns; j++)
-            row(y, i)[j] = s_add(dot(x.columns, row(x, i), row(w, j)), b.at[j]);
+            grid_row(y, i)[j] = s_add(dot(x.columns, grid_row(x, i), grid_row(w, j)),
+                                      b.at[j]);
     return y;
 }
 
@@ -45,14 +31,14 @@ static void attend(Scalar **out, Scalar **q, Grid k, Grid v, const int *keep)
     Scalar *total = s_new(q[0]->tape, 0), *weight[k.rows];
     for (int s = 0; s < k.rows; s++)
         if (keep[s]) {
-            weight[s] = s_exp(s_times(dot(D, q, row(k, s)), 1 / sqrt(D)));
+            weight[s] = s_exp(s_times(dot(D, q, grid_row(k, s)), 1 / sqrt(D)));
             total = s_add(total, weight[s]);
         }
     for (int d = 0; d < D; d++) {
         out[d] = s_new(q[0]->tape, 0);
         for (int s = 0; s < k.rows; s++)
             if (keep[s])
-                out[d] = s_add(out[d], s_mul(s_div(weight[s], total), row(v, s)[d]));
+                out[d] = s_add(out[d], s_mul(s_div(weight[s], total), grid_row(v, s)[d]));
     }
 }
 
@@ -60,7 +46,7 @@ Grid spec_attention(Grid q, Grid k, Grid v, const int *keep)
 {
     Grid y = grid_new(q.at[0]->tape, q.rows, v.columns);
     for (int t = 0; t < q.rows; t++)
-        attend(row(y, t), row(q, t), k, v, keep + t * k.rows);
+        attend(grid_row(y, t), grid_row(q, t), k, v, keep + t * k.rows);
     return y;
 }
 
@@ -71,9 +57,9 @@ Grid spec_positions(Scalars *tape, int past, int T, int C)
     for (int t = 0; t < T; t++)
         for (int i = 0; 2 * i < C; i++) {
             double angle = (past + t) / pow(10000, 2.0 * i / C);
-            row(table, t)[2 * i] = s_new(tape, sin(angle));
+            grid_row(table, t)[2 * i] = s_new(tape, sin(angle));
             if (2 * i + 1 < C)
-                row(table, t)[2 * i + 1] = s_new(tape, cos(angle));
+                grid_row(table, t)[2 * i + 1] = s_new(tape, cos(angle));
         }
     return table;
 }

@@ -2,16 +2,7 @@
 #ifndef LINEAGE_TRANSFORMER_SPEC_H
 #define LINEAGE_TRANSFORMER_SPEC_H
 
-#include "scalar/scalar.h"
-
-/* A matrix of numbers: element (i, j) is at[i * columns + j]. */
-typedef struct {
-    int rows, columns;
-    Scalar **at;
-} Grid;
-
-/* Rows from .. to - 1, which are the same numbers. */
-Grid spec_rows(Grid m, int from, int to);
+#include "scalar/grid.h"
 
 /* x w' + b: (T, K), (N, K), (1, N) -> (T, N). */
 Grid spec_linear(Grid x, Grid w, Grid b);

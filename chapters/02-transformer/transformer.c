@@ -1,5 +1,5 @@
-/* transformer.c - the Transformer: an encoder that reads, and a decoder that looks at what
- * was read while it writes. */
+/* transformer.c - the Transformer: an encoder that reads, and a decoder that attends
+ * to what was read while it writes. */
 #include "transformer.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 
 /* ---- Making one ---- */
 
-/* Glorot and Bengio 2010: what comes out varies as much as what goes in, both ways. */
+/* Glorot and Bengio 2010: what comes out varies as much as what goes in, both pronunciations. */
 static Init xavier(int in, int out)
 {
     return uniform(sqrt(6.0 / (in + out)));
@@ -64,13 +64,23 @@ static DecoderLayer decoder_layer_new(Scope scope, const TransformerConfig *conf
     return d;
 }
 
-Transformer *transformer_new(TransformerConfig config, uint64_t seed)
+static void transformer_free(Model *model)
+{
+    Transformer *m = (Transformer *)model;
+    params_free(model->params);
+    free(m->encoder);
+    free(m->decoder);
+    free(m);
+}
+
+Transformer *transformer_new(TransformerConfig config, Params *params)
 {
     Transformer *m = allocate(1, sizeof *m);
     int C = config.width, encoders = config.layers, decoders = config.decoder_layers;
+    m->model = (Model){
+        .params = params, .vocabulary = config.target_symbols, .free = transformer_free};
     m->config = config;
-    m->params = params_new(seed);
-    Scope top = scope(m->params);
+    Scope top = scope(params);
 
     /* They will be multiplied by sqrt(C), which makes their variance 1. */
     Init init = normal(1 / sqrt(C));
@@ -90,14 +100,6 @@ Transformer *transformer_new(TransformerConfig config, uint64_t seed)
     }
     m->generator = linear_xavier(under(top, "generator"), C, config.target_symbols);
     return m;
-}
-
-void transformer_free(Transformer *m)
-{
-    params_free(m->params);
-    free(m->encoder);
-    free(m->decoder);
-    free(m);
 }
 
 /* ---- Where a symbol stands ---- */
@@ -153,7 +155,7 @@ static Tensor *keep_earlier(const Ids *symbols, int past)
     return keep;
 }
 
-/* ---- Looking ---- */
+/* ---- Attention ---- */
 
 /* (B, T, H D) -> (B, H, T, D) */
 static Tensor *split_heads(Tensor *x, int H)
@@ -163,7 +165,7 @@ static Tensor *split_heads(Tensor *x, int H)
 }
 
 Tensor *transformer_attention(const Attention *a, Tensor *q, Tensor *kv, Tensor *keep,
-                              Tensor **weights)
+                              const char *label, int number)
 {
     int B = q->shape[0], T = q->shape[1], C = q->shape[2], S = kv->shape[1];
     int H = a->heads, D = C / H;
@@ -173,37 +175,27 @@ Tensor *transformer_attention(const Attention *a, Tensor *q, Tensor *kv, Tensor 
 
     /* A dot product of D unit-variance terms has variance D. */
     Tensor *scores = t_matmul(t_scale(q, 1 / sqrtf((float)D)), t_transpose(k));
-    Tensor *share = t_softmax(t_masked(t_shaped(scores, B, H, T, S), keep));
-    Tensor *mixed = t_shaped(t_matmul(share, v), B, H, T, D);
-    if (weights)
-        *weights = share;
+    Tensor *weights = t_softmax(t_masked(t_shaped(scores, B, H, T, S), keep));
+    weights = t_label(weights, label, number);
+    Tensor *mixed = t_shaped(t_matmul(weights, v), B, H, T, D);
     return linear(&a->out_proj, t_reshape(t_permute(mixed, 0, 2, 1, 3), B, T, C));
 }
 
-/* Writes the newcomers behind what is remembered; the result is all of it, in place. */
-static Tensor *remember(Tensor *memory, int past, Tensor *newcomers)
-{
-    Tape *tape = newcomers->tape;
-    int T = newcomers->shape[1];
-    t_assign(t_slice(t_on(tape, memory), 1, past, past + T), newcomers);
-    return t_slice(t_on(tape, memory), 1, 0, past + T);
-}
-
-/* A sequence looks at itself, and at what a memory (or NULL) holds of it. */
-static Tensor *self_attention(const Attention *a, Tensor *x, Tensor *keep, Tensor *memory,
-                              int past)
+/* A sequence attends to itself, and to what the memory (or NULL) of layer l holds of it. */
+static Tensor *self_attention(const Attention *a, const char *label, int l, Tensor *x,
+                              Tensor *keep, Memory *memory, int past)
 {
     int C = x->shape[2];
     Tensor *qkv = linear(&a->in_proj, x);
     Tensor *q = t_slice(qkv, 2, 0, C), *kv = t_slice(qkv, 2, C, 3 * C);
     if (memory)
-        kv = remember(memory, past, kv);
-    return transformer_attention(a, q, kv, keep, NULL);
+        kv = remember(memory_state(memory, l), 1, past, kv);
+    return transformer_attention(a, q, kv, keep, label, l);
 }
 
 /* ---- Layers ---- */
 
-/* Every position thinks for itself: equation 2. */
+/* The same for every position, each by itself: equation 2. */
 static Tensor *feed_forward(const Linear *linear1, const Linear *linear2, Tensor *x)
 {
     return linear(linear2, t_relu(linear(linear1, x)));
@@ -225,89 +217,80 @@ static Tensor *after(const Transformer *m, const LayerNorm *norm, Tensor *x, Ten
 static Tensor *encoder_layer(const Transformer *m, int l, Tensor *x, Tensor *keep)
 {
     const EncoderLayer *e = &m->encoder[l];
-    Tensor *seen = self_attention(&e->self_attn, before(m, &e->norm1, x), keep, NULL, 0);
-    x = after(m, &e->norm1, x, seen);
-    Tensor *thought = feed_forward(&e->linear1, &e->linear2, before(m, &e->norm2, x));
-    return after(m, &e->norm2, x, thought);
+    Tensor *attended = self_attention(&e->self_attn, "encoder", l, before(m, &e->norm1, x),
+                                      keep, NULL, 0);
+    x = after(m, &e->norm1, x, attended);
+    Tensor *fed = feed_forward(&e->linear1, &e->linear2, before(m, &e->norm2, x));
+    return after(m, &e->norm2, x, fed);
 }
 
 static Tensor *decoder_layer(const Transformer *m, int l, Tensor *x, Tensor *keep,
-                             const Reading *reading, TransformerMemory *memory, int past)
+                             const Encoded *encoded, Memory *memory, int past)
 {
     const DecoderLayer *d = &m->decoder[l];
-    Tensor *own = memory ? memory->own[l] : NULL;
-    Tensor *seen = self_attention(&d->self_attn, before(m, &d->norm1, x), keep, own, past);
-    x = after(m, &d->norm1, x, seen);
+    Tensor *attended = self_attention(&d->self_attn, "decoder", l, before(m, &d->norm1, x),
+                                      keep, memory, past);
+    x = after(m, &d->norm1, x, attended);
 
     Tensor *q = linear(&d->multihead_attn.queries, before(m, &d->norm2, x));
-    Tensor *read = transformer_attention(&d->multihead_attn, q, reading->told[l],
-                                         reading->keep,
-                                         reading->looks ? &reading->looks[l] : NULL);
-    x = after(m, &d->norm2, x, read);
+    Tensor *crossed = transformer_attention(&d->multihead_attn, q, encoded->keys_values[l],
+                                            encoded->keep, "cross", l);
+    x = after(m, &d->norm2, x, crossed);
 
-    Tensor *thought = feed_forward(&d->linear1, &d->linear2, before(m, &d->norm3, x));
-    return after(m, &d->norm3, x, thought);
+    Tensor *fed = feed_forward(&d->linear1, &d->linear2, before(m, &d->norm3, x));
+    return after(m, &d->norm3, x, fed);
 }
 
-/* ---- Reading and writing ---- */
+/* ---- Encoding and decoding ---- */
 
-Reading transformer_encode(const Transformer *m, const Ids *source)
+Encoded transformer_encode(const Transformer *m, const Ids *source)
 {
     Tape *tape = source->tape;
     int B = source->shape[0], S = source->shape[1], C = m->config.width;
     int layers = m->config.decoder_layers;
-    Reading reading = {.keep = keep_symbols(source)};
+    Encoded encoded = {.keep = keep_symbols(source)};
     Tensor *x = embed(m, m->source_embedding, source, 0);
     for (int l = 0; l < m->config.layers; l++) {
         Mark mark = tape_mark(tape);
-        x = tape_keep(tape, mark, encoder_layer(m, l, x, reading.keep));
+        x = tape_keep(tape, mark, encoder_layer(m, l, x, encoded.keep));
     }
     x = before(m, &m->encoder_norm, x); /* pre-norm leaves the sum without a norm */
 
-    reading.told = tape_alloc(tape, (size_t)layers * sizeof *reading.told);
-    for (int l = 0; l < layers; l++)
-        reading.told[l] = t_shaped(linear(&m->decoder[l].multihead_attn.keys_values, x), B,
-                                   S, 2 * C);
-    return reading;
+    encoded.keys_values = tape_alloc(tape, (size_t)layers * sizeof(Tensor *));
+    for (int l = 0; l < layers; l++) {
+        const Linear *keys_values = &m->decoder[l].multihead_attn.keys_values;
+        encoded.keys_values[l] = t_shaped(linear(keys_values, x), B, S, 2 * C);
+    }
+    return encoded;
 }
 
-Tensor *transformer_decode(const Transformer *m, const Reading *reading, const Ids *target,
-                           TransformerMemory *memory, int past)
+Tensor *transformer_decode(const Transformer *m, const Encoded *encoded, const Ids *target,
+                           Memory *memory, int past)
 {
     int B = target->shape[0], T = target->shape[1], V = m->config.target_symbols;
     Tensor *keep = keep_earlier(target, past);
     Tensor *x = embed(m, m->target_embedding, target, past);
     for (int l = 0; l < m->config.decoder_layers; l++)
-        x = decoder_layer(m, l, x, keep, reading, memory, past);
+        x = decoder_layer(m, l, x, keep, encoded, memory, past);
     x = before(m, &m->decoder_norm, x);
     return t_shaped(linear(&m->generator, x), B, T, V);
 }
 
 /* ---- Remembering ---- */
 
-TransformerMemory *transformer_memory_new(const Transformer *m, int B, int longest)
+Memory *transformer_memory_new(const Transformer *m, int B, int longest)
 {
-    TransformerMemory *memory = allocate(1, sizeof *memory);
-    memory->states = params_new(0);
-    memory->layers = m->config.decoder_layers;
-    memory->own = allocate((size_t)memory->layers, sizeof *memory->own);
-    for (int l = 0; l < memory->layers; l++)
-        memory->own[l] = state(under(scope(memory->states), "layers.%d", l), "own", B,
-                               longest, 2 * m->config.width);
+    Memory *memory = memory_new();
+    for (int l = 0; l < m->config.decoder_layers; l++)
+        state(under(scope(memory->states), "layers.%d", l), "keys_values", B, longest,
+              2 * m->config.width);
     return memory;
 }
 
-void transformer_memory_free(TransformerMemory *memory)
+void transformer_reorder(Memory *memory, const Ids *from, int past)
 {
-    params_free(memory->states);
-    free(memory->own);
-    free(memory);
-}
-
-void transformer_reorder(TransformerMemory *memory, const Ids *from, int past)
-{
-    for (int l = 0; l < memory->layers; l++) {
-        Tensor *own = t_on(from->tape, memory->own[l]);
+    for (int l = 0; l < memory->states->count; l++) {
+        Tensor *own = t_on(from->tape, memory_state(memory, l));
         int B = own->shape[0], longest = own->shape[1], row = own->shape[2];
         Tensor *used = t_slice(t_reshape(own, B, longest * row), 1, 0, past * row);
         t_assign(used, t_rows(used, from));

@@ -1,14 +1,14 @@
-/* transformer.h - the Transformer: an encoder that reads, and a decoder that looks at what
+/* transformer.h - the Transformer: an encoder that reads, and a decoder that attends to what
  * was read while it writes.
  *
  * Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin: "Attention Is All
  * You Need" (2017), with the names and layouts of PyTorch's nn.TransformerEncoder and
- * nn.TransformerDecoder. Not here: what the symbols mean and how they are batched (g2p),
- * search for the best answer (beam), training (src/run/trainer). */
+ * nn.TransformerDecoder. Not here: what the symbols mean and how they are batched
+ * (src/text/dictionary), search for the best answer (beam), training (src/run). */
 #ifndef LINEAGE_TRANSFORMER_H
 #define LINEAGE_TRANSFORMER_H
 
-#include "nn/nn.h"
+#include "nn/model.h"
 #include "tensor/ops.h"
 
 enum { PADDING /* the symbol that stands for none, in both alphabets */ };
@@ -28,8 +28,8 @@ typedef struct {
     int norm, positions, scale;
 } TransformerConfig;
 
-/* Looking. Queries, keys and values are made by one matrix where they are made of the same
- * thing; its parts are there, too, for where they are not. */
+/* Queries, keys and values are made by one matrix where they are made of the same thing; its
+ * parts are there, too, for where they are not. */
 typedef struct {
     int heads;
     Linear in_proj;              /* C -> 3C */
@@ -44,14 +44,14 @@ typedef struct {
 } EncoderLayer;
 
 typedef struct {
-    Attention self_attn, multihead_attn; /* among themselves; to the source */
+    Attention self_attn, multihead_attn; /* self-attention; cross-attention */
     Linear linear1, linear2;
     LayerNorm norm1, norm2, norm3;
 } DecoderLayer;
 
 typedef struct {
+    Model model; /* for its parameters and its end: it is no language model */
     TransformerConfig config;
-    Params *params;
     Tensor *source_embedding, *target_embedding; /* (V, C) */
     EncoderLayer *encoder;
     DecoderLayer *decoder;
@@ -59,47 +59,39 @@ typedef struct {
     Linear generator;                     /* C -> V */
 } Transformer;
 
-/* A source that has been read, as the decoder sees it. Lives on the tape of the source. */
+/* The encoder output, as the decoder wants it. Lives on the tape of the source. */
 typedef struct {
-    Tensor **told;  /* of each decoder layer: keys and values of the source, (B, S, 2C) */
-    Tensor *keep;   /* (B, 1, 1, S): 0 where there is only padding */
-    Tensor **looks; /* NULL, or room for one tensor a decoder layer: decoding leaves its
-                       weights there, (B, H, T, S) */
-} Reading;
+    Tensor **keys_values; /* of each decoder layer, made of the source: (B, S, 2C) */
+    Tensor *keep;         /* (B, 1, 1, S): 0 where there is only padding */
+} Encoded;
 
-/* What has been written so far: keys and values of each decoder layer, (B, longest, 2C). */
-typedef struct {
-    Params *states;
-    Tensor **own;
-    int layers;
-} TransformerMemory;
+/* Into a list of parameters, which it takes over. To be freed by model.free. */
+Transformer *transformer_new(TransformerConfig config, Params *params);
 
-Transformer *transformer_new(TransformerConfig config, uint64_t seed);
-void transformer_free(Transformer *m);
-
-/* Equation 1, H times: what T queries (B, T, C) see of S places, whose keys and values
- * stand side by side in kv (B, S, 2C), and `keep`, which broadcasts to (B, H, T, S), does
- * not hide. -> (B, T, C). The weights (B, H, T, S) go to *weights, unless that is NULL. */
+/* Equation 1, H times: T queries (B, T, C) attend to S places, whose keys and values stand
+ * side by side in kv (B, S, 2C), as far as `keep`, which broadcasts to (B, H, T, S), lets
+ * them. -> (B, T, C). The attention weights (B, H, T, S) get a label (see t_label). */
 Tensor *transformer_attention(const Attention *a, Tensor *q, Tensor *kv, Tensor *keep,
-                              Tensor **weights);
+                              const char *label, int number);
 
 /* The positions past, past + 1, ... as C numbers each: (T, C). */
 Tensor *transformer_sinusoids(Tape *tape, int past, int T, int C);
 
 /* Reads B sources of S symbols. */
-Reading transformer_encode(const Transformer *m, const Ids *source);
+Encoded transformer_encode(const Transformer *m, const Ids *source);
 
-/* Logits of the symbol behind each position: target (B, T) -> (B, T, V). With a memory, the
- * symbols stand behind `past` others that it remembers already, and are remembered too;
- * there must be no padding among them. Without one, `past` is 0. */
-Tensor *transformer_decode(const Transformer *m, const Reading *reading, const Ids *target,
-                           TransformerMemory *memory, int past);
+/* Logits of the symbol after each position: target (B, T) -> (B, T, V). With a memory, the
+ * symbols stand after `past` others that it remembers already, and are remembered too;
+ * there must be no padding among them. Without one, `past` is 0. Attention weights are
+ * labelled "encoder", "decoder" and "cross", with the number of the layer. */
+Tensor *transformer_decode(const Transformer *m, const Encoded *encoded, const Ids *target,
+                           Memory *memory, int past);
 
-/* For B targets of at most `longest` symbols. */
-TransformerMemory *transformer_memory_new(const Transformer *m, int B, int longest);
-void transformer_memory_free(TransformerMemory *memory);
+/* For B targets of at most `longest` symbols: keys and values of each decoder layer,
+ * (B, longest, 2C). */
+Memory *transformer_memory_new(const Transformer *m, int B, int longest);
 
 /* From now on row b of the memory is what row from[b] was, `past` symbols long. */
-void transformer_reorder(TransformerMemory *memory, const Ids *from, int past);
+void transformer_reorder(Memory *memory, const Ids *from, int past);
 
 #endif

@@ -1,4 +1,4 @@
-/* gpt.c - GPT-2: a stack of blocks, each of which looks back and then thinks. */
+/* gpt.c - GPT-2: a stack of blocks, each of attention and a feed-forward network. */
 #include "gpt.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ static Block block_new(Scope h, const GptConfig *config)
     int C = config->width;
 
     /* Each block adds to the stream twice. With L blocks that is 2L additions of about
-     * equal size: they start smaller, so that their sum starts at 1. */
+     * equal size: they start smaller, so that their sum does not grow with L. */
     Init init = normal(0.02), residual = normal(0.02 / sqrt(2 * config->layers));
 
     Block b;
@@ -24,12 +24,25 @@ static Block block_new(Scope h, const GptConfig *config)
     return b;
 }
 
-Gpt *gpt_new(GptConfig config, uint64_t seed)
+static void gpt_free(Model *model)
+{
+    params_free(model->params);
+    free(((Gpt *)model)->block);
+    free(model);
+}
+
+Gpt *gpt_new(GptConfig config, Params *params)
 {
     Gpt *gpt = allocate(1, sizeof *gpt);
+    gpt->model = (Model){.params = params,
+                         .vocabulary = config.vocabulary,
+                         .context = config.context,
+                         .forward = gpt_forward,
+                         .head = gpt_head,
+                         .memory_new = gpt_memory_new,
+                         .free = gpt_free};
     gpt->config = config;
-    gpt->params = params_new(seed);
-    Scope top = scope(gpt->params);
+    Scope top = scope(params);
 
     gpt->wte = param(top, "wte.weight", config.vocabulary, config.width, normal(0.02));
     gpt->wpe = param(top, "wpe.weight", config.context, config.width, normal(0.02));
@@ -40,25 +53,12 @@ Gpt *gpt_new(GptConfig config, uint64_t seed)
     return gpt;
 }
 
-void gpt_free(Gpt *gpt)
-{
-    params_free(gpt->params);
-    free(gpt->block);
-    free(gpt);
-}
-
 /* ---- Running it ---- */
 
-/* Writes the newcomers behind what is remembered; the result is all of it, in place. */
-static Tensor *remember(Tensor *memory, int past, Tensor *newcomers)
-{
-    Tape *tape = newcomers->tape;
-    int T = newcomers->shape[2];
-    t_assign(t_slice(t_on(tape, memory), 2, past, past + T), newcomers);
-    return t_slice(t_on(tape, memory), 2, 0, past + T);
-}
+/* What a memory holds of block l: state number 2 l and the one after it. */
+enum { KEYS, VALUES };
 
-Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past)
+Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, Memory *memory, int past)
 {
     const Block *block = &gpt->block[l];
     int B = x->shape[0], T = x->shape[1], C = x->shape[2];
@@ -68,32 +68,33 @@ Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int p
     qkv = t_shaped(t_permute(qkv, 2, 0, 3, 1, 4), 3, B, H, T, D);
     Tensor *q = t_select(qkv, 0, 0), *k = t_select(qkv, 0, 1), *v = t_select(qkv, 0, 2);
     if (memory) {
-        k = remember(memory->keys[l], past, k);
-        v = remember(memory->values[l], past, v);
+        k = remember(memory_state(memory, 2 * l + KEYS), 2, past, k);
+        v = remember(memory_state(memory, 2 * l + VALUES), 2, past, v);
     }
 
     /* A dot product of D unit-variance terms has variance D. */
     Tensor *scores = t_matmul(t_scale(q, 1 / sqrtf((float)D)), t_transpose(k));
     Tensor *weights = t_softmax(t_causal(t_shaped(scores, B, H, T, S)));
+    weights = t_label(weights, "attention", l);
     weights = t_dropout(weights, (float)gpt->config.dropout);
     Tensor *mixed = t_shaped(t_matmul(weights, v), B, H, T, D);
     return linear(&block->attn_c_proj, t_reshape(t_permute(mixed, 0, 2, 1, 3), B, T, C));
 }
 
-/* Every position thinks for itself.  (B, T, C) -> (B, T, C) */
+/* The same for every position, each by itself.  (B, T, C) -> (B, T, C) */
 static Tensor *feed_forward(const Block *block, Tensor *x)
 {
     return linear(&block->mlp_c_proj, t_gelu(linear(&block->c_fc, x)));
 }
 
-static Tensor *block_forward(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past)
+static Tensor *block_forward(const Gpt *gpt, int l, Tensor *x, Memory *memory, int past)
 {
     const Block *block = &gpt->block[l];
     float p = (float)gpt->config.dropout;
-    Tensor *seen = gpt_attention(gpt, l, layer_norm(&block->ln_1, x), memory, past);
-    x = t_add(x, t_dropout(seen, p));
-    Tensor *thought = feed_forward(block, layer_norm(&block->ln_2, x));
-    return t_add(x, t_dropout(thought, p));
+    Tensor *attended = gpt_attention(gpt, l, layer_norm(&block->ln_1, x), memory, past);
+    x = t_add(x, t_dropout(attended, p));
+    Tensor *fed = feed_forward(block, layer_norm(&block->ln_2, x));
+    return t_add(x, t_dropout(fed, p));
 }
 
 /* The places past, past + 1, ... */
@@ -105,11 +106,11 @@ static Ids *places(Tape *tape, int past, int T)
     return ids;
 }
 
-Tensor *gpt_forward(const Gpt *gpt, const Ids *tokens, GptMemory *memory, int past)
+Tensor *gpt_forward(const Model *model, const Ids *tokens, Memory *memory, int past)
 {
+    const Gpt *gpt = (const Gpt *)model;
     Tape *tape = tokens->tape;
-    int B = tokens->shape[0], T = tokens->shape[1];
-    int C = gpt->config.width, V = gpt->config.vocabulary;
+    int B = tokens->shape[0], T = tokens->shape[1], C = gpt->config.width;
 
     Tensor *what = t_shaped(t_rows(gpt->wte, tokens), B, T, C);
     Tensor *where = t_shaped(t_rows(gpt->wpe, places(tape, past, T)), T, C);
@@ -118,32 +119,26 @@ Tensor *gpt_forward(const Gpt *gpt, const Ids *tokens, GptMemory *memory, int pa
         Mark mark = tape_mark(tape);
         x = tape_keep(tape, mark, block_forward(gpt, l, x, memory, past));
     }
-    x = layer_norm(&gpt->ln_f, x);
-    return t_shaped(t_matmul(x, t_transpose(gpt->wte)), B, T, V);
+    return layer_norm(&gpt->ln_f, x);
+}
+
+/* The matrix that says what a token is also says how well it would come next. */
+Tensor *gpt_head(const Model *model, Tensor *x)
+{
+    return t_matmul(x, t_transpose(((const Gpt *)model)->wte));
 }
 
 /* ---- Remembering ---- */
 
-GptMemory *gpt_memory_new(const Gpt *gpt, int batch)
+Memory *gpt_memory_new(const Model *model, int B)
 {
-    const GptConfig *c = &gpt->config;
-    GptMemory *memory = allocate(1, sizeof *memory);
-    memory->states = params_new(0);
-    memory->keys = allocate((size_t)c->layers, sizeof *memory->keys);
-    memory->values = allocate((size_t)c->layers, sizeof *memory->values);
+    const GptConfig *c = &((const Gpt *)model)->config;
+    Memory *memory = memory_new();
     for (int l = 0; l < c->layers; l++) {
         Scope h = under(scope(memory->states), "h.%d", l);
         int D = c->width / c->heads;
-        memory->keys[l] = state(h, "keys", batch, c->heads, c->context, D);
-        memory->values[l] = state(h, "values", batch, c->heads, c->context, D);
+        state(h, "keys", B, c->heads, c->context, D);
+        state(h, "values", B, c->heads, c->context, D);
     }
     return memory;
-}
-
-void gpt_memory_free(GptMemory *memory)
-{
-    params_free(memory->states);
-    free(memory->keys);
-    free(memory->values);
-    free(memory);
 }

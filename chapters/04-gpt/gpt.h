@@ -1,12 +1,12 @@
-/* gpt.h - GPT-2: a stack of blocks, each of which looks back and then thinks.
+/* gpt.h - GPT-2: a stack of blocks, each of attention and a feed-forward network.
  *
  * Radford, Wu, Child, Luan, Amodei, Sutskever: "Language Models are Unsupervised Multitask
  * Learners" (2019), with the names and layouts of the published weights. Not here: the
- * byte-level tokenizer (src/text/tokenizer), training (src/run/trainer), sampling (src/text/sampler). */
+ * byte-level tokenizer (src/text), training and sampling (src/run). */
 #ifndef LINEAGE_GPT_H
 #define LINEAGE_GPT_H
 
-#include "nn/nn.h"
+#include "nn/model.h"
 #include "tensor/ops.h"
 
 typedef struct {
@@ -26,32 +26,25 @@ typedef struct {
 } Block;
 
 typedef struct {
+    Model model;
     GptConfig config;
-    Params *params;
     Tensor *wte, *wpe; /* what a token is, (V, C); where it stands, (context, C) */
     Block *block;
     LayerNorm ln_f;
 } Gpt;
 
-/* What a text has been so far: the keys and values of each layer, (B, H, context, D). */
-typedef struct {
-    Params *states;
-    Tensor **keys, **values;
-} GptMemory;
+/* Into a list of parameters, which it takes over. To be freed by model.free. */
+Gpt *gpt_new(GptConfig config, Params *params);
 
-Gpt *gpt_new(GptConfig config, uint64_t seed);
-void gpt_free(Gpt *gpt);
+/* The functions of the model; see nn/model.h. past + T <= context. */
+Tensor *gpt_forward(const Model *model, const Ids *tokens, Memory *memory, int past);
+Tensor *gpt_head(const Model *model, Tensor *x);
 
-/* What block l sees: every position looks at itself and at what came before it.
+/* The keys and values of each block, (B, H, context, D). */
+Memory *gpt_memory_new(const Model *model, int B);
+
+/* What block l does first: every position looks at itself and at what came before it.
  * (B, T, C) -> (B, T, C). The last two arguments as in gpt_forward. */
-Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int past);
-
-/* Logits of the token behind each position: tokens (B, T) -> (B, T, V). With a memory, the
- * tokens stand behind `past` others that it remembers already, and are remembered too; past
- * + T <= context. Without one, `past` is 0. */
-Tensor *gpt_forward(const Gpt *gpt, const Ids *tokens, GptMemory *memory, int past);
-
-GptMemory *gpt_memory_new(const Gpt *gpt, int batch);
-void gpt_memory_free(GptMemory *memory);
+Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, Memory *memory, int past);
 
 #endif

@@ -4,16 +4,6 @@
 
 #include <math.h>
 
-static Grid grid_new(Scalars *tape, int rows, int columns)
-{
-    return (Grid){rows, columns, s_array(tape, (long)rows * columns)};
-}
-
-static Scalar **row(Grid m, int i)
-{
-    return &m.at[i * m.columns];
-}
-
 /* The sum of a_i b_i, where one step along b is `stride` numbers. */
 static Scalar *dot(int n, Scalar **a, Scalar **b, int stride)
 {
@@ -28,7 +18,8 @@ Grid spec_linear(Grid x, Grid w, Grid b)
     Grid y = grid_new(x.at[0]->tape, x.rows, w.columns);
     for (int i = 0; i < y.rows; i++)
         for (int j = 0; j < y.columns; j++)
-            row(y, i)[j] = s_add(dot(x.columns, row(x, i), &w.at[j], w.columns), b.at[j]);
+            grid_row(y, i)[j] = s_add(dot(x.columns, grid_row(x, i), &w.at[j], w.columns),
+                                      b.at[j]);
     return y;
 }
 
@@ -51,10 +42,11 @@ Grid spec_attention(Grid qkv)
     for (int t = 0; t < y.rows; t++) {
         Scalar *weight[t + 1];
         for (int s = 0; s <= t; s++)
-            weight[s] = s_times(dot(D, row(qkv, t), row(qkv, s) + D, 1), 1 / sqrt(D));
+            weight[s] = s_times(dot(D, grid_row(qkv, t), grid_row(qkv, s) + D, 1),
+                                1 / sqrt(D));
         softmax(t + 1, weight);
         for (int d = 0; d < D; d++)
-            row(y, t)[d] = dot(t + 1, weight, &qkv.at[2 * D + d], qkv.columns);
+            grid_row(y, t)[d] = dot(t + 1, weight, &qkv.at[2 * D + d], qkv.columns);
     }
     return y;
 }
@@ -63,7 +55,7 @@ Scalar *spec_cross_entropy(Grid x, Grid table, int target)
 {
     Scalar **logits = s_array(x.at[0]->tape, table.rows);
     for (int j = 0; j < table.rows; j++)
-        logits[j] = dot(x.columns, x.at, row(table, j), 1);
+        logits[j] = dot(x.columns, x.at, grid_row(table, j), 1);
     softmax(table.rows, logits);
     return s_neg(s_log(logits[target]));
 }

@@ -2,18 +2,12 @@
 #ifndef LINEAGE_GPT_SPEC_H
 #define LINEAGE_GPT_SPEC_H
 
-#include "scalar/scalar.h"
-
-/* A matrix of numbers: element (i, j) is at[i * columns + j]. */
-typedef struct {
-    int rows, columns;
-    Scalar **at;
-} Grid;
+#include "scalar/grid.h"
 
 /* x w + b: (T, K), (K, N), (1, N) -> (T, N). */
 Grid spec_linear(Grid x, Grid w, Grid b);
 
-/* One head of causal self-attention: queries, keys and values behind one another in qkv,
+/* One head of causal self-attention: queries, keys and values side by side in qkv,
  * (T, 3D) -> (T, D). */
 Grid spec_attention(Grid qkv);
 

@@ -1,5 +1,6 @@
 /* options.c - the options of a program, as one table. */
 #include "base/options.h"
+#include "base/distance.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +11,6 @@
 enum {
     HELP_COLUMN_MOST = 26, /* an option longer than this stands on a line of its own */
     HELP_WIDTH = 80,
-    NAME_MOST = 63,
     TYPING_ERRORS = 2 /* as many a suggestion forgives */
 };
 
@@ -202,28 +202,6 @@ Option *options_find(const OptionGroup *groups, int count, const char *name)
     return find(groups, count, name, strlen(name));
 }
 
-/* Levenshtein's distance: letters to insert, delete or replace. One row of the table is
- * enough; `corner` is what row[j - 1] was in the row above. */
-static int edit_distance(const char *a, size_t a_length, const char *b)
-{
-    int row[NAME_MOST + 1], b_length = (int)strlen(b);
-    if (a_length > NAME_MOST || b_length > NAME_MOST)
-        return INT_MAX;
-    for (int j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (int i = 1; i <= (int)a_length; i++) {
-        int corner = row[0];
-        row[0] = i;
-        for (int j = 1; j <= b_length; j++) {
-            int replaced = corner + (a[i - 1] != b[j - 1]);
-            int shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            corner = row[j];
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[b_length];
-}
-
 static bool fail_unknown(const OptionGroup *groups, int count, const char *name,
                          size_t length, Error *error)
 {
@@ -232,7 +210,7 @@ static bool fail_unknown(const OptionGroup *groups, int count, const char *name,
     for (int g = 0; g < count; g++)
         for (int i = 0; i < groups[g].count; i++) {
             const char *known = groups[g].options[i].name;
-            int distance = edit_distance(name, length, known);
+            int distance = edit_distance(name, (int)length, known, (int)strlen(known));
             /* Two errors in two letters leave nothing to recognise. */
             if (distance < least && distance < (int)strlen(known)) {
                 least = distance;

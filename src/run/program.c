@@ -6,57 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void common_options(Common *c, OptionGroup groups[2])
-{
-    TrainerSettings *set = &c->training;
-    const Option training[] = {
-        option_long("steps", &set->steps, 0, 1000000000, "training steps"),
-        option_int("batch", &c->batch, 1, 65536, "texts B in a step"),
-        option_real("lr", &set->learning_rate, 0, 10, "learning rate at its highest"),
-        option_real("min-lr", &set->min_learning_rate, 0, 10, "learning rate in the end"),
-        option_long("warmup", &set->warmup, 0, 1000000000,
-                    "steps until it is at its highest"),
-        option_choice("schedule", &set->schedule, "cosine|inverse-sqrt",
-                      "how it falls after that; see src/optim.h"),
-        option_choice("optimizer", &set->optimizer, "adamw|muon", "see src/optim.h"),
-        option_real("weight-decay", &set->weight_decay, 0, 10,
-                    "pull of matrices towards 0"),
-        option_real("beta1", &set->beta1, 0, 0.999999, "memory of AdamW for gradients"),
-        option_real("beta2", &set->beta2, 0, 0.999999, "memory of AdamW for their squares"),
-        option_real("clip", &set->clip, 0, 1e9, "longest gradient; 0 does not clip"),
-        option_long("eval-every", &set->eval_every, 1, 1000000000,
-                    "steps between looks at the validation loss"),
-        option_flag("resume", &set->resume, "go on where the run in --out stopped"),
-        option_flag("profile", &set->profile, "tell in the end where the time went"),
-    };
-    const Option files[] = {
-        option_text("data", &c->data, "FILE", "what to learn from or to measure on"),
-        option_text("out", &set->out, "DIR", "where a run leaves its files"),
-        option_text("load", &c->load, "FILE", "the weights to begin with"),
-        option_text("input", &c->input, "FILE", "probe: what goes in"),
-        option_text("output", &c->output, "FILE", "probe: logits, loss and gradients"),
-        option_long("seed", &c->seed, 0, 1L << 53, "where random numbers begin"),
-        option_int("threads", &c->threads, 0, 32, "threads; 0 for one a processor"),
-    };
-    enum {
-        TRAINING = sizeof training / sizeof training[0],
-        FILES = sizeof files / sizeof files[0]
-    };
-    memcpy(c->training_option, training, sizeof training);
-    memcpy(c->file_option, files, sizeof files);
-    groups[0] = (OptionGroup){"training", c->training_option, TRAINING};
-    groups[1] = (OptionGroup){"files and the run", c->file_option, FILES};
-}
-
-bool common_train(Common *c, const Learner *learner, Error *error)
-{
-    c->training.seed = (uint64_t)c->seed;
-    TrainerEnd end = train(learner, &c->training, error);
-    if (end == TRAINER_INTERRUPTED)
-        *error->text = 0;
-    return end == TRAINER_DONE;
-}
-
 static void print_help(const Program *p)
 {
     char usage[2048];
@@ -86,32 +35,42 @@ static bool no_such_verb(const Program *p, const char *verb, Error *error)
     return fail_after(error, " and --help");
 }
 
-static bool run(const Program *p, int argc, char **argv, Error *error)
+const Verb *program_read(const Program *p, int argc, char **argv, Error *error)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
+    *error = (Error){""};
+    if (options_want_help(argc, argv)) {
+        print_help(p);
+        return NULL;
+    }
     const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
     int skip = *verb ? 2 : 1, chosen = 0;
     while (chosen < p->verb_count && strcmp(verb, p->verbs[chosen].name) != 0)
         chosen++;
-    if (chosen == p->verb_count)
-        return no_such_verb(p, verb, error);
+    if (chosen == p->verb_count) {
+        no_such_verb(p, verb, error);
+        return NULL;
+    }
     if (!options_parse(p->groups, p->group_count, argc - skip, argv + skip, error))
-        return false;
+        return NULL;
     parallel_threads(*p->threads);
-    return p->verbs[chosen].run(p->self, error);
+    return &p->verbs[chosen];
 }
 
-int program_main(const Program *program, int argc, char **argv)
+int program_status(const Program *p, bool done, const Error *error)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
-    if (options_want_help(argc, argv)) {
-        print_help(program);
+    if (done)
         return 0;
-    }
-    Error error = {""};
-    if (run(program, argc, argv, &error))
-        return 0;
-    if (!*error.text)
+    if (!*error->text)
         return 128 + SIGINT;
-    fprintf(stderr, "chapter-%.2s: %s\n", program->name, error.text);
+    fprintf(stderr, "chapter-%.2s: %s\n", p->name, error->text);
     return 1;
+}
+
+int program_main(const Program *p, int argc, char **argv)
+{
+    Error error;
+    const Verb *verb = program_read(p, argc, argv, &error);
+    bool done = verb ? verb->run(p->self, &error) : !*error.text;
+    return program_status(p, done, &error);
 }

@@ -7,7 +7,6 @@
 #define LINEAGE_PROGRAM_H
 
 #include "base/options.h"
-#include "run/trainer.h"
 
 /* Something that a program can do. When it fails, the error holds the sentence; when it was
  * interrupted, it holds none. */
@@ -16,6 +15,9 @@ typedef struct {
     bool (*run)(void *self, Error *error);
     const char *help; /* a few words */
 } Verb;
+
+/* The number of elements of an array, for the tables here. */
+#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 typedef struct {
     const char *name;  /* "04-gpt": of its folders */
@@ -32,22 +34,11 @@ typedef struct {
  * sentence on stderr, or 130 after Ctrl-C. */
 int program_main(const Program *program, int argc, char **argv);
 
-/* The options that mean the same in every program that trains. The chapter sets the
- * defaults. */
-typedef struct {
-    const char *data, *load, *input, *output;
-    int batch, threads;
-    long seed;
-    TrainerSettings training;
-    Option training_option[14], file_option[7]; /* filled by common_options */
-} Common;
+/* The two halves of it, for a program that does more than that. Finds the verb and sets the
+ * options; NULL with a sentence, or with none where --help was asked for and is printed. */
+const Verb *program_read(const Program *program, int argc, char **argv, Error *error);
 
-/* Fills in "training" and "files and the run". They point into *common, which must stay
- * where it is. */
-void common_options(Common *common, OptionGroup groups[2]);
-
-/* Trains, and says in the settings what the options say. False if it failed or was
- * interrupted. */
-bool common_train(Common *common, const Learner *learner, Error *error);
+/* The exit status of a verb that ended like this, once the sentence is printed. */
+int program_status(const Program *program, bool done, const Error *error);
 
 #endif

@@ -381,6 +381,8 @@ static bool take_step(Run *run, Error *error)
     }
     profile_turn(run->profile, "optimizer", PROFILE_FORWARD);
     optimizer_step(run->optimizer, run->learning_rate, clip_factor(run->norm, set->clip));
+    if (l->stepped)
+        l->stepped(l->model, run->tape);
     profile_turn(run->profile, NULL, PROFILE_FORWARD);
     run->step++;
     run->loss_sum += loss;

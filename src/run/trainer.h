@@ -30,6 +30,8 @@ typedef struct {
     double (*validate)(void *model);
     /* Shows what the model has learned after so many steps. NULL: nothing to show. */
     void (*show)(void *model, long step);
+    /* Called after each step of the optimizer, with its tape. NULL: no need. */
+    void (*stepped)(void *model, Tape *tape);
 
     const PlotReference *levels; /* losses to compare with, for the picture */
     int level_count;

@@ -4,9 +4,20 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { MOST_SHOWN = 4 /* elements of an array; all are compared */ };
+
+void verify_fill(Tensor *x, int number)
+{
+    for (long j = 0; j < t_size(x); j++)
+        x->data[j] = (float)sin(1 + 7.0 * number + 3.0 * (double)j);
+}
+
+void verify_fill_all(Params *params)
+{
+    for (int i = 0; i < params->count; i++)
+        verify_fill(params->item[i].tensor, i);
+}
 
 /* Where element number i, row by row, of a tensor lies in its storage. */
 static long place_of(const Tensor *x, long i)
@@ -27,15 +38,10 @@ Scalar **verify_scalars(Scalars *tape, const Tensor *x)
     return scalar;
 }
 
-static double difference(const double *a, const float *b, const Tensor *x)
+Grid verify_grid(Scalars *tape, const Tensor *x)
 {
-    double most = 0, apart = 0;
-    for (long i = 0; i < t_size(x); i++) {
-        most = fmax(most, fabs(a[i]));
-        double d = fabs(a[i] - (double)b[place_of(x, i)]);
-        apart = d <= apart ? apart : d; /* NaN counts */
-    }
-    return apart == 0 ? 0 : most > 0 ? apart / most : INFINITY;
+    int columns = x->shape[x->rank - 1];
+    return (Grid){(int)(t_size(x) / columns), columns, verify_scalars(tape, x)};
 }
 
 /* Prints a twin, a line for each of its first elements. */
@@ -56,20 +62,21 @@ static void show(const Twin *twin, const float *grad)
         printf("  %-18s and %ld more, not shown\n", "", n - MOST_SHOWN);
 }
 
-/* The largest relative difference in the values of a twin or in its gradients. */
-static double worst_of(const Twin *twin, const float *grad)
+/* How far the values or, with `grad`, the gradients of a twin are apart, as a part of the
+ * largest among them. Infinite as soon as one of them is no finite number. */
+static double difference(const Twin *twin, const float *grad)
 {
-    long n = t_size(twin->tensor);
-    double *numbers = allocate((size_t)n, sizeof *numbers);
-    for (long i = 0; i < n; i++)
-        numbers[i] = twin->scalar[i]->value;
-    double worst = difference(numbers, twin->tensor->data, twin->tensor);
-    for (long i = 0; i < n; i++)
-        numbers[i] = twin->scalar[i]->grad;
-    if (grad)
-        worst = fmax(worst, difference(numbers, grad, twin->tensor));
-    free(numbers);
-    return worst;
+    const Tensor *x = twin->tensor;
+    double most = 0, apart = 0;
+    for (long i = 0; i < t_size(x); i++) {
+        double a = grad ? twin->scalar[i]->grad : twin->scalar[i]->value;
+        double b = (double)(grad ? grad : x->data)[place_of(x, i)];
+        if (!isfinite(a) || !isfinite(b))
+            return INFINITY;
+        most = fmax(most, fabs(a));
+        apart = fmax(apart, fabs(a - b));
+    }
+    return apart == 0 ? 0 : most > 0 ? apart / most : INFINITY;
 }
 
 bool verify_twins(const Twin *twins, int count)
@@ -84,7 +91,8 @@ bool verify_twins(const Twin *twins, int count)
         const float *grad = t_grad(twins[i].tensor);
         show(&twins[i], grad);
         numbers += t_size(twins[i].tensor) * (grad ? 2 : 1);
-        double apart = worst_of(&twins[i], grad);
+        double apart = fmax(difference(&twins[i], NULL),
+                            grad ? difference(&twins[i], grad) : 0);
         if (apart > worst) {
             worst = apart;
             where = twins[i].name;

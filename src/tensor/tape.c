@@ -21,6 +21,14 @@ struct Spare {
     long size;
 };
 
+typedef struct Label Label;
+struct Label {
+    const char *label;
+    int number;
+    Tensor *tensor;
+    Label *before;
+};
+
 struct Tape {
     TapeUse use;
     uint64_t seed, draws;
@@ -33,6 +41,7 @@ struct Tape {
     Op *last;      /* the operation recorded last */
     bool finished; /* backward has been here */
     Spare *spare;
+    Label *label; /* the last of them */
     Profile *profile;
 
     const char *text, *file; /* the last t_shaped that held */
@@ -103,6 +112,7 @@ void tape_reset(Tape *tape, long step)
     tape->last = NULL;
     tape->finished = false;
     tape->spare = NULL;
+    tape->label = NULL;
     tape->text = NULL;
 }
 
@@ -503,13 +513,21 @@ const char *tape_first_nan(Tape *tape)
     return found;
 }
 
-Tensor *tape_result(const Tape *tape, const char *name, int number)
+Tensor *t_label(Tensor *x, const char *label, int number)
 {
-    int count = 0;
-    for (Op *op = tape->last; op; op = op->before)
-        count += strcmp(op->name, name) == 0;
-    for (Op *op = tape->last; op; op = op->before)
-        if (strcmp(op->name, name) == 0 && --count == number)
-            return op->output;
+    Tape *tape = x->tape;
+    if (!tape || !tape_recording(tape))
+        return x;
+    Label *made = tape_alloc(tape, sizeof *made);
+    *made = (Label){label, number, x, tape->label};
+    tape->label = made;
+    return x;
+}
+
+Tensor *tape_labelled(const Tape *tape, const char *label, int number)
+{
+    for (const Label *l = tape->label; l; l = l->before)
+        if (l->number == number && strcmp(l->label, label) == 0)
+            return l->tensor;
     return NULL;
 }

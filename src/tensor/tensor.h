@@ -120,10 +120,12 @@ void tape_note(Tape *tape, const char *text, const char *file, int line);
  * NULL when all are. For the message that a NaN deserves. */
 const char *tape_first_nan(Tape *tape);
 
-/* The result of the operation of that name that was recorded as number `number`, counted
- * from 0: what a model computed along the way, without a change to the model. NULL if there
- * were not so many. */
-Tensor *tape_result(const Tape *tape, const char *name, int number);
+/* Remembers x on its tape, if that records, under a name and a number; returns x. So a
+ * model shows what it computes on the way to whoever asks afterwards. */
+Tensor *t_label(Tensor *x, const char *label, int number);
+
+/* The tensor of that label; NULL if there is none. */
+Tensor *tape_labelled(const Tape *tape, const char *label, int number);
 
 /* ---- Making tensors ---- */
 

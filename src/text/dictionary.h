@@ -1,7 +1,7 @@
-/* g2p.h - from graphemes to phonemes: a dictionary of words and how they are spoken,
+/* dictionary.h - a dictionary of words and how they are spoken, from graphemes to phonemes,
  * cut into splits, and the measure of what a model says. */
-#ifndef LINEAGE_G2P_H
-#define LINEAGE_G2P_H
+#ifndef LINEAGE_DICTIONARY_H
+#define LINEAGE_DICTIONARY_H
 
 #include "base/error.h"
 #include <stdint.h>
@@ -26,48 +26,50 @@ typedef enum { TRAIN, VAL, TEST, SPLITS } Split;
 
 typedef struct {
     Sequence letters;
-    Sequence *way; /* in which it is pronounced: each one is right */
-    int ways;
+    Sequence *pronunciation; /* each one is right */
+    int pronunciations;
     Split split;
 } Word;
 
 typedef struct {
     const Word *word;
-    const Sequence *way;
+    const Sequence *pronunciation;
 } Pair;
 
 typedef struct {
     Alphabet alphabet;
     Word *word;
-    Sequence *way; /* of all words */
-    long words, ways;
-    Pair *pair[SPLITS]; /* each word with each of its ways; the shortest words come first */
+    Sequence *pronunciation; /* of all words */
+    long words, pronunciations;
+    /* Each word with each of its pronunciations; the shortest words come first. */
+    Pair *pair[SPLITS];
     long pairs[SPLITS];
     uint64_t *order, *turn; /* of the training pairs in a pass, and of the batches */
     long pass;
 } Dictionary;
 
 /* A word always falls into the same split: by its bytes' FNV-1a hash of 32 bits, modulo
- * 100. Below 90 it is for training, below 95 for validation, else for the test. */
-Split g2p_split(const char *word, int length);
+ * 100. Below 90 it is for training, below 95 for validation, and otherwise for the test. */
+Split dictionary_split(const char *word, int length);
 
 /* Reads a file of lines "word<TAB>pronunciation<TAB>pronunciation...". Without stress, the
  * digits 0, 1, 2 of vowels are dropped. The alphabet is one that a model knows; NULL: the
  * one that the file has. NULL with a sentence if the file is no dictionary. */
-Dictionary *g2p_read(const char *path, bool stress, const Alphabet *known, Error *error);
+Dictionary *dictionary_read(const char *path, bool stress, const Alphabet *known,
+                            Error *error);
 
 /* A task of the same form that can be learned in seconds: random strings of 1 to 12
  * letters, pronounced backwards. */
-Dictionary *g2p_reversals(void);
+Dictionary *dictionary_of_reversals(void);
 
-void g2p_free(Dictionary *d);
+void dictionary_free(Dictionary *d);
 
 /* A number that tells dictionaries apart. */
-uint64_t g2p_hash(const Dictionary *d);
+uint64_t dictionary_hash(const Dictionary *d);
 
 /* The letters of a word, in capitals or not. False with a sentence if it has others, or
  * none, or too many. */
-bool g2p_letters(const char *word, int length, Sequence *letters, Error *error);
+bool letters_read(const char *word, int length, Sequence *letters, Error *error);
 
 char letter_of(int symbol);
 
@@ -82,17 +84,14 @@ void alphabet_spell(const Alphabet *alphabet, const Sequence *spoken,
 
 /* ---- Measuring ---- */
 
-/* The least number of insertions, deletions and substitutions between two sequences. */
-int edit_distance(const Sequence *a, const Sequence *b);
-
 typedef struct {
-    long edits, symbols; /* away from the nearest way; in it */
-    long wrong, words;   /* that are none of the ways */
+    long edits, symbols; /* away from the nearest pronunciation; in it */
+    long wrong, words;   /* that are none of the pronunciations */
 } Score;
 
 void score_add(Score *score, const Word *word, const Sequence *said);
 
-/* The way that is nearest to what was said, the first of equals. */
-const Sequence *nearest_way(const Word *word, const Sequence *said);
+/* The pronunciation that is nearest to what was said, the first of equals. */
+const Sequence *nearest_pronunciation(const Word *word, const Sequence *said);
 
 #endif

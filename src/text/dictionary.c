@@ -1,5 +1,6 @@
-/* g2p.c - from graphemes to phonemes: words, how they are spoken, and what a model says. */
-#include "g2p.h"
+/* dictionary.c - words, how they are spoken, and what a model says. */
+#include "text/dictionary.h"
+#include "base/distance.h"
 #include "base/files.h"
 #include "base/random.h"
 
@@ -9,7 +10,7 @@
 
 /* ---- Symbols ---- */
 
-bool g2p_letters(const char *word, int length, Sequence *letters, Error *error)
+bool letters_read(const char *word, int length, Sequence *letters, Error *error)
 {
     if (length < 1 || length > LONGEST)
         return fail(error, "a word has 1 to %d letters, not %d", LONGEST, length);
@@ -112,7 +113,7 @@ void alphabet_spell(const Alphabet *alphabet, const Sequence *spoken,
 
 /* ---- Words ---- */
 
-Split g2p_split(const char *word, int length)
+Split dictionary_split(const char *word, int length)
 {
     uint32_t hash = 2166136261u;
     for (int i = 0; i < length; i++)
@@ -120,90 +121,82 @@ Split g2p_split(const char *word, int length)
     return hash % 100 < 90 ? TRAIN : hash % 100 < 95 ? VAL : TEST;
 }
 
-int edit_distance(const Sequence *a, const Sequence *b)
+static int distance(const Sequence *a, const Sequence *b)
 {
-    int row[LONGEST + 1]; /* distances between the first i of a and the first j of b */
-    for (int j = 0; j <= b->length; j++)
-        row[j] = j;
-    for (int i = 1; i <= a->length; i++) {
-        int diagonal = row[0]++;
-        for (int j = 1; j <= b->length; j++) {
-            int replaced = diagonal + (a->at[i - 1] != b->at[j - 1]);
-            int shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = replaced <= shorter ? replaced : shorter + 1;
-        }
-    }
-    return row[b->length];
+    return edit_distance(a->at, a->length, b->at, b->length);
 }
 
-/* Adds a way to the word, unless it is there; without stress, some differ in nothing. */
-static bool add_way(Dictionary *d, Word *word, const char *text, bool stress, Error *error)
+/* Adds a pronunciation to the word, unless it is there; without stress, some differ in nothing. */
+static bool add_pronunciation(Dictionary *d, Word *word, const char *text, bool stress,
+                              Error *error)
 {
-    Sequence *way = &d->way[d->ways];
+    Sequence *pronunciation = &d->pronunciation[d->pronunciations];
     char name[4];
     int length;
     while ((length = next_name(&text, stress, name, error)) > 0) {
         int symbol = symbol_of(&d->alphabet, name);
         if (!symbol)
             return fail(error, "the model knows no symbol %s", name);
-        if (way->length == LONGEST)
+        if (pronunciation->length == LONGEST)
             return fail(error, "a pronunciation has more than %d symbols", LONGEST);
-        way->at[way->length++] = (unsigned char)symbol;
+        pronunciation->at[pronunciation->length++] = (unsigned char)symbol;
     }
     if (length < 0)
         return false;
-    if (way->length == 0)
+    if (pronunciation->length == 0)
         return fail(error, "a pronunciation is empty");
-    for (int i = 0; i < word->ways; i++)
-        if (edit_distance(&word->way[i], way) == 0) {
-            *way = (Sequence){0};
+    for (int i = 0; i < word->pronunciations; i++)
+        if (distance(&word->pronunciation[i], pronunciation) == 0) {
+            *pronunciation = (Sequence){0};
             return true;
         }
-    word->ways++;
-    d->ways++;
+    word->pronunciations++;
+    d->pronunciations++;
     return true;
 }
 
-/* Adds a word with the ways that stand behind it, each ended by a tab or by the end. */
-static bool add_word(Dictionary *d, const char *line, char *ways, bool stress, Error *error)
+/* Adds a word with the pronunciations that stand behind it, each ended by a tab or by the end. */
+static bool add_word(Dictionary *d, const char *line, char *pronunciations, bool stress,
+                     Error *error)
 {
     Word *word = &d->word[d->words];
     int length = (int)strlen(line);
-    *word = (Word){.way = &d->way[d->ways], .split = g2p_split(line, length)};
-    if (!g2p_letters(line, length, &word->letters, error))
+    *word = (Word){.pronunciation = &d->pronunciation[d->pronunciations],
+                   .split = dictionary_split(line, length)};
+    if (!letters_read(line, length, &word->letters, error))
         return false;
     char *after;
-    for (char *way = strtok_r(ways, "\t", &after); way; way = strtok_r(NULL, "\t", &after))
-        if (!add_way(d, word, way, stress, error))
+    for (char *pronunciation = strtok_r(pronunciations, "\t", &after); pronunciation;
+         pronunciation = strtok_r(NULL, "\t", &after))
+        if (!add_pronunciation(d, word, pronunciation, stress, error))
             return false;
-    if (word->ways == 0)
+    if (word->pronunciations == 0)
         return fail(error, "\"%s\" has no pronunciation", line);
     d->words++;
-    d->pairs[word->split] += word->ways;
+    d->pairs[word->split] += word->pronunciations;
     return true;
 }
 
 /* ---- The dictionary ---- */
 
-static Dictionary *dictionary_new(long most_words, long most_ways)
+static Dictionary *dictionary_new(long most_words, long most_pronunciations)
 {
     Dictionary *d = allocate(1, sizeof *d);
     d->alphabet.count = FIRST_NAMED;
     d->word = allocate((size_t)most_words, sizeof *d->word);
-    d->way = allocate((size_t)most_ways, sizeof *d->way);
+    d->pronunciation = allocate((size_t)most_pronunciations, sizeof *d->pronunciation);
     d->pass = -1;
     return d;
 }
 
-void g2p_free(Dictionary *d)
+void dictionary_free(Dictionary *d)
 {
     if (!d)
         return;
     for (int s = 0; s < SPLITS; s++)
         free(d->pair[s]);
     free(d->word);
-    free(d->way);
+    free(d->pronunciation);
     free(d->order);
     free(d->turn);
     free(d);
@@ -213,8 +206,11 @@ static int compare_pairs(const void *a, const void *b)
 {
     const Pair *x = a, *y = b;
     int letters = x->word->letters.length - y->word->letters.length;
-    int symbols = x->way->length - y->way->length;
-    return letters ? letters : symbols ? symbols : (x->way > y->way) - (x->way < y->way);
+    int symbols = x->pronunciation->length - y->pronunciation->length;
+    return letters   ? letters
+           : symbols ? symbols
+                     : (x->pronunciation > y->pronunciation) -
+                           (x->pronunciation < y->pronunciation);
 }
 
 /* When all words are there. */
@@ -225,8 +221,9 @@ static void make_pairs(Dictionary *d)
         d->pair[s] = allocate((size_t)d->pairs[s], sizeof *d->pair[s]);
     for (long i = 0; i < d->words; i++) {
         const Word *word = &d->word[i];
-        for (int w = 0; w < word->ways; w++)
-            d->pair[word->split][count[word->split]++] = (Pair){word, &word->way[w]};
+        for (int w = 0; w < word->pronunciations; w++)
+            d->pair[word->split][count[word->split]++] = (Pair){word,
+                                                                &word->pronunciation[w]};
     }
     for (int s = 0; s < SPLITS; s++)
         qsort(d->pair[s], (size_t)d->pairs[s], sizeof *d->pair[s], compare_pairs);
@@ -235,7 +232,7 @@ static void make_pairs(Dictionary *d)
 }
 
 typedef struct {
-    char *word, *ways;
+    char *word, *pronunciations;
 } Line;
 
 /* Cuts a text into lines, and each at its first tab. NULL with a sentence if one has none;
@@ -251,13 +248,13 @@ static Line *cut_lines(char *text, long *lines, Error *error)
         char *next = text + length + (text[length] == '\n');
         text[length] = 0;
         line[*lines] = (Line){text, strchr(text, '\t')};
-        if (!line[*lines].ways) {
+        if (!line[*lines].pronunciations) {
             fail(error, "line %ld: a word, a tab and how it is spoken are wanted",
                  *lines + 1);
             free(line);
             return NULL;
         }
-        *line[*lines].ways++ = 0;
+        *line[*lines].pronunciations++ = 0;
         text = next;
     }
     return line;
@@ -269,16 +266,17 @@ static bool read_lines(Dictionary *d, const Line *line, long lines, bool stress,
     if (known)
         d->alphabet = *known;
     for (long i = 0; i < lines && !known; i++)
-        if (!add_names(&d->alphabet, line[i].ways, stress, error))
+        if (!add_names(&d->alphabet, line[i].pronunciations, stress, error))
             return fail_within(error, "line %ld", i + 1);
     for (long i = 0; i < lines; i++)
-        if (!add_word(d, line[i].word, line[i].ways, stress, error))
+        if (!add_word(d, line[i].word, line[i].pronunciations, stress, error))
             return fail_within(error, "line %ld", i + 1);
     make_pairs(d);
     return true;
 }
 
-Dictionary *g2p_read(const char *path, bool stress, const Alphabet *known, Error *error)
+Dictionary *dictionary_read(const char *path, bool stress, const Alphabet *known,
+                            Error *error)
 {
     long size, lines, tabs = 0;
     char *text = file_read(path, &size, error);
@@ -295,7 +293,7 @@ Dictionary *g2p_read(const char *path, bool stress, const Alphabet *known, Error
     if (line) {
         d = dictionary_new(lines, tabs);
         if (!read_lines(d, line, lines, stress, known, error)) {
-            g2p_free(d);
+            dictionary_free(d);
             d = NULL;
         }
     }
@@ -306,7 +304,7 @@ Dictionary *g2p_read(const char *path, bool stress, const Alphabet *known, Error
     return d;
 }
 
-Dictionary *g2p_reversals(void)
+Dictionary *dictionary_of_reversals(void)
 {
     enum { WORDS = 20000, MOST = 12, DRAWS = MOST + 1 };
     Dictionary *d = dictionary_new(WORDS, WORDS);
@@ -334,32 +332,32 @@ static uint64_t hash_sequence(uint64_t hash, const Sequence *sequence)
     return hash;
 }
 
-uint64_t g2p_hash(const Dictionary *d)
+uint64_t dictionary_hash(const Dictionary *d)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     for (long i = 0; i < d->words; i++) {
         hash = hash_sequence(hash, &d->word[i].letters);
-        for (int w = 0; w < d->word[i].ways; w++)
-            hash = hash_sequence(hash, &d->word[i].way[w]);
+        for (int w = 0; w < d->word[i].pronunciations; w++)
+            hash = hash_sequence(hash, &d->word[i].pronunciation[w]);
     }
     return hash;
 }
 
 /* ---- Measuring ---- */
 
-const Sequence *nearest_way(const Word *word, const Sequence *said)
+const Sequence *nearest_pronunciation(const Word *word, const Sequence *said)
 {
-    const Sequence *nearest = &word->way[0];
-    for (int w = 1; w < word->ways; w++)
-        if (edit_distance(&word->way[w], said) < edit_distance(nearest, said))
-            nearest = &word->way[w];
+    const Sequence *nearest = &word->pronunciation[0];
+    for (int w = 1; w < word->pronunciations; w++)
+        if (distance(&word->pronunciation[w], said) < distance(nearest, said))
+            nearest = &word->pronunciation[w];
     return nearest;
 }
 
 void score_add(Score *score, const Word *word, const Sequence *said)
 {
-    const Sequence *nearest = nearest_way(word, said);
-    int edits = edit_distance(nearest, said);
+    const Sequence *nearest = nearest_pronunciation(word, said);
+    int edits = distance(nearest, said);
     score->edits += edits;
     score->symbols += nearest->length;
     score->wrong += edits > 0;

@@ -1,10 +1,10 @@
-/* batches.c - pairs of a word and how it is spoken, as the model wants them. */
-#include "batches.h"
+/* dictionary_batches.c - pairs of a word and how it is spoken, as the model wants them. */
+#include "text/dictionary_batches.h"
 #include "base/random.h"
 
 #include <stdlib.h>
 
-Ids *g2p_letters_of(Tape *tape, const Pair *pair, int B)
+Ids *dictionary_letters(Tape *tape, const Pair *pair, int B)
 {
     int S = 1;
     for (int b = 0; b < B; b++)
@@ -18,18 +18,23 @@ Ids *g2p_letters_of(Tape *tape, const Pair *pair, int B)
     return source;
 }
 
-Batch g2p_batch_of(Tape *tape, const Pair *pair, int B)
+Batch dictionary_batch_of(Tape *tape, const Pair *pair, int B)
 {
     int T = 1;
     for (int b = 0; b < B; b++)
-        T = pair[b].way->length + 1 > T ? pair[b].way->length + 1 : T;
-    Batch batch = {g2p_letters_of(tape, pair, B), ids_new(tape, B, T), ids_new(tape, B, T)};
+        T = pair[b].pronunciation->length + 1 > T ? pair[b].pronunciation->length + 1 : T;
+    Batch batch = {dictionary_letters(tape, pair, B), ids_new(tape, B, T),
+                   ids_new(tape, B, T)};
     for (int b = 0; b < B; b++) {
-        const Sequence *way = pair[b].way;
+        const Sequence *pronunciation = pair[b].pronunciation;
         int *target = &batch.target->at[b * T], *next = &batch.targets->at[b * T];
         for (int t = 0; t < T; t++) {
-            target[t] = t == 0 ? BEGIN : t <= way->length ? way->at[t - 1] : 0;
-            next[t] = t < way->length ? way->at[t] : t == way->length ? END : -1;
+            target[t] = t == 0                       ? BEGIN
+                        : t <= pronunciation->length ? pronunciation->at[t - 1]
+                                                     : 0;
+            next[t] = t < pronunciation->length    ? pronunciation->at[t]
+                      : t == pronunciation->length ? END
+                                                   : -1;
         }
     }
     return batch;
@@ -51,7 +56,7 @@ static void shuffle(Dictionary *d, uint64_t seed, long pass, long batches)
     for (long i = 0; i < n; i++) {
         const Pair *pair = &d->pair[TRAIN][i];
         uint64_t letters = (uint64_t)pair->word->letters.length;
-        uint64_t symbols = (uint64_t)pair->way->length;
+        uint64_t symbols = (uint64_t)pair->pronunciation->length;
         uint64_t chance = random_bits(seed, stream, (uint64_t)i) >> 12;
         d->order[i] = letters << 58 | symbols << 52 | chance << 32 | (uint64_t)i;
     }
@@ -63,7 +68,7 @@ static void shuffle(Dictionary *d, uint64_t seed, long pass, long batches)
     d->pass = pass;
 }
 
-Batch g2p_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B)
+Batch dictionary_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B)
 {
     long n = d->pairs[TRAIN], batches = (n + B - 1) / B, pass = step / batches;
     if (d->pass != pass)
@@ -73,5 +78,5 @@ Batch g2p_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B)
     Pair pair[rows];
     for (int b = 0; b < rows; b++)
         pair[b] = d->pair[TRAIN][(uint32_t)d->order[from + b]];
-    return g2p_batch_of(tape, pair, rows);
+    return dictionary_batch_of(tape, pair, rows);
 }

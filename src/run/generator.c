@@ -1,28 +1,33 @@
 /* generator.c - text from a model that predicts the next token, one token at a time. */
-#include "text/generator.h"
+#include "run/generator.h"
 #include "base/random.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct Generator {
-    Predictor p;
+    const Model *model;
+    Memory *memory;
     Sampler *sampler;
+    int tokens; /* that may be picked */
     Tape *tape;
     uint64_t seed, drawn;
-    int *window, length; /* the tokens that the memory holds; no window without end */
+    int *window, length; /* the tokens that the memory holds; no window without an end */
     float *logits;
 };
 
-Generator *generator_new(Predictor predictor, SamplerSettings settings, uint64_t seed)
+Generator *generator_new(const Model *model, int tokens, SamplerSettings settings,
+                         uint64_t seed)
 {
     Generator *g = allocate(1, sizeof *g);
-    g->p = predictor;
-    g->sampler = sampler_new(predictor.vocabulary, settings);
+    g->model = model;
+    g->memory = model->memory_new(model, 1);
+    g->tokens = tokens;
+    g->sampler = sampler_new(tokens, settings);
     g->tape = tape_new(TAPE_INFERENCE, seed);
     g->seed = seed;
-    g->window = allocate((size_t)predictor.context, sizeof *g->window);
-    g->logits = allocate((size_t)predictor.vocabulary, sizeof *g->logits);
+    g->window = allocate((size_t)model->context, sizeof *g->window);
+    g->logits = allocate((size_t)tokens, sizeof *g->logits);
     return g;
 }
 
@@ -30,6 +35,7 @@ void generator_free(Generator *g)
 {
     if (!g)
         return;
+    memory_free(g->memory);
     sampler_free(g->sampler);
     tape_free(g->tape);
     free(g->window);
@@ -44,20 +50,21 @@ void generator_restart(Generator *g, uint64_t seed)
     g->drawn = 0;
 }
 
-/* Runs the model over T tokens that stand behind `past` others. */
+/* Runs the model over T tokens that stand after `past` others; the logits are those of the
+ * last position alone. */
 static void look(Generator *g, const int *tokens, int T, int past)
 {
-    int V = g->p.vocabulary;
     tape_reset(g->tape, 0);
     Ids *ids = ids_new(g->tape, 1, T);
     memcpy(ids->at, tokens, (size_t)T * sizeof *ids->at);
-    Tensor *logits = g->p.forward(g->p.model, ids, g->p.memory, past);
-    memcpy(g->logits, logits->data + (long)(T - 1) * V, (size_t)V * sizeof *g->logits);
+    Tensor *x = g->model->forward(g->model, ids, g->memory, past);
+    Tensor *logits = g->model->head(g->model, t_slice(x, 1, T - 1, T));
+    memcpy(g->logits, logits->data, (size_t)g->tokens * sizeof *g->logits);
 }
 
 void generator_read(Generator *g, const int *tokens, int n)
 {
-    int context = g->p.context, half = context > 1 ? context / 2 : 1;
+    int context = g->model->context, half = context > 1 ? context / 2 : 1;
     int past = g->length;
     if (context == 0) {
         look(g, tokens, n, past);
@@ -83,9 +90,4 @@ int generator_next(Generator *g)
     int token = sampler_pick(g->sampler, g->logits, chance);
     generator_read(g, &token, 1);
     return token;
-}
-
-const float *generator_logits(const Generator *g)
-{
-    return g->logits;
 }

@@ -1,9 +1,9 @@
-/* batches.h - pairs of a word and how it is spoken, as the model wants them: many at a
+/* dictionary_batches.h - pairs of a word and how it is spoken, as the model wants them: many at a
  * time, side by side, padded to one length. */
-#ifndef LINEAGE_BATCHES_H
-#define LINEAGE_BATCHES_H
+#ifndef LINEAGE_DICTIONARY_BATCHES_H
+#define LINEAGE_DICTIONARY_BATCHES_H
 
-#include "g2p.h"
+#include "text/dictionary.h"
 #include "tensor/tensor.h"
 
 typedef struct {
@@ -13,13 +13,13 @@ typedef struct {
 } Batch;
 
 /* The letters of B words, (B, S). */
-Ids *g2p_letters_of(Tape *tape, const Pair *pair, int B);
+Ids *dictionary_letters(Tape *tape, const Pair *pair, int B);
 
-Batch g2p_batch_of(Tape *tape, const Pair *pair, int B);
+Batch dictionary_batch_of(Tape *tape, const Pair *pair, int B);
 
 /* A batch of at most B training pairs, all of about the same length. All pairs come once
  * before any comes again. Which come in a step depends on seed, step and B alone; seed and
  * B stay the same for one dictionary. */
-Batch g2p_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B);
+Batch dictionary_batch(Dictionary *d, Tape *tape, uint64_t seed, long step, int B);
 
 #endif
