@@ -69,7 +69,8 @@ static glob_t find_paths(const char *const *patterns)
 
 void book_open(Book *book)
 {
-    static const char *const texts[] = {"chapters/*/README.md", "docs/*.md", NULL};
+    static const char *const texts[] = {"chapters/*/README.md", "chapters/*/variants.md",
+                                        "chapters/*/program.md", "docs/*.md", NULL};
     static const char *const sources[] = {
         "chapters/*/*.[ch]",    "src/*/*.[ch]",       "docs/*.[ch]", "tests/*.[ch]",
         "tests/support/*.[ch]", "tests/bench/*.[ch]", NULL};
@@ -185,8 +186,10 @@ bool book_show(Book *book, const char *document, int line, const Source *source,
         return false;
     const Showing *before = find_showing(book, document, 0, source, piece);
     if (before && same_folder(path, document))
-        complain(book, document, line, "%s %s was shown on line %d already: show it once",
-                 path + folder_length(path), source->piece[piece].name, before->line);
+        complain(book, document, line,
+                 "%s %s was shown on line %d of %s already: show it once",
+                 path + folder_length(path), source->piece[piece].name, before->line,
+                 before->document + folder_length(before->document));
 
     int count = book->showings;
     if ((count & (count - 1)) == 0) { /* full, as it is at each power of two */
@@ -200,15 +203,17 @@ bool book_show(Book *book, const char *document, int line, const Source *source,
     return true;
 }
 
-/* Each piece of a chapter's file is shown in the chapter's README.md. */
-static void check_chapter_file(Book *book, const Source *source, const char *readme)
+/* Each piece of a chapter's file is shown in one of the chapter's texts. */
+static void check_chapter_file(Book *book, const Source *source)
 {
     const char *path = source->lines.path, *file = path + folder_length(path);
+    char folder[sizeof source->lines.path];
+    snprintf(folder, sizeof folder, "%.*s", folder_length(path), path);
     for (int i = 0; i < source->piece_count; i++) {
         const Piece *piece = &source->piece[i];
-        if (!find_showing(book, readme, 0, source, i))
+        if (!find_showing(book, folder, 0, source, i))
             complain(book, path, piece->first,
-                     "%s is shown nowhere in README.md: add "
+                     "%s is shown nowhere in README.md, variants.md or program.md: add "
                      "<!-- weave: %s %s --> and a ```c block",
                      piece->name, file, piece->name);
     }
@@ -225,7 +230,7 @@ static void check_chapters(Book *book)
             continue;
         snprintf(readme, sizeof readme, "%.*sREADME.md", folder_length(path), path);
         if (has_document(book, readme)) {
-            check_chapter_file(book, &book->source[i], readme);
+            check_chapter_file(book, &book->source[i]);
         } else if (path[strlen(path) - 1] == 'c' && !same_folder(path, missing)) {
             complain(book, readme, 1, "the chapter has a program and no text: write it");
             missing = path;

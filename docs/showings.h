@@ -9,7 +9,7 @@
 typedef struct Showing Showing;
 
 typedef struct {
-    glob_t documents; /* chapters/NN/README.md and docs/NN.md: their paths */
+    glob_t documents; /* the texts of chapters and docs/: their paths */
     Source *source;   /* the chapters, src/, docs/ and tests/ */
     Showing *showing;
     int sources, showings;

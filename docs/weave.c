@@ -1,6 +1,7 @@
 /* weave.c - puts the program into the text, and sees to it that the two agree.
  *
- * In a chapter's README.md, and in docs/, a comment directly above a block of code
+ * In a chapter's README.md, variants.md and program.md, and in docs/, a comment directly
+ * above a block of code
  *
  *     <!-- weave: gpt.c remember self_attention -->
  *
@@ -9,9 +10,8 @@
  * none. The pieces stand in the order of their names, an empty line between them; one that
  * is called by two of its names stands there once.
  *
- * Every piece of a chapter's files is shown in the chapter's README.md, by one comment
- * only. Once docs/library.md exists, it and chapter 00 show all of scalar.h, tensor.h and
- * ops.h.
+ * Every piece of a chapter's files is shown in one of these texts, by one comment only. Once
+ * docs/library.md exists, it and chapter 00 show all of scalar.h, tensor.h and ops.h.
  *
  * A block of C without such a comment is a quotation: its lines stand in a file, one behind
  * the other, perhaps indented otherwise. A chapter quotes its own files and src/; docs/

@@ -1,6 +1,7 @@
 /* test_00.c - the chapter on gradients: its network, its first language model, its
  * program. */
 #include "bigram.h"
+#include "compare.h"
 #include "mlp_tensors.h"
 #include "suite.h"
 
@@ -24,6 +25,15 @@ START_TEST(the_moons_are_told_apart_from_any_seed)
         ck_assert_int_ge(mlp_right(&mlp, &moons), 97);
         scalars_free(tape);
     }
+}
+END_TEST
+
+START_TEST(verify_sees_a_planted_error_and_a_nan)
+{
+    ck_assert(freopen("/dev/null", "w", stdout) != NULL);
+    ck_assert(compare_networks(1, 0));
+    ck_assert(!compare_networks(1, 1e-3f));
+    ck_assert(!compare_networks(1, NAN));
 }
 END_TEST
 
@@ -124,7 +134,8 @@ START_TEST(bad_input_is_refused)
 }
 END_TEST
 
-SUITE("00-autograd", 30, the_moons_are_told_apart_from_any_seed,
+SUITE("00-autograd", 30, verify_sees_a_planted_error_and_a_nan,
+      the_moons_are_told_apart_from_any_seed,
       the_gradient_of_the_network_agrees_with_finite_differences,
       scalars_and_tensors_learn_alike, counting_pairs_predicts_what_always_follows,
       the_program_runs_through_and_its_two_engines_agree, bad_input_is_refused)

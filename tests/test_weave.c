@@ -453,14 +453,17 @@ END_TEST
 
 START_TEST(what_is_shown_nowhere_or_twice_is_refused)
 {
-    check_says(
-        "forget attend", "attend",
-        "chapters/01-a/a.c:14: forget is shown nowhere in README.md: add <!-- weave: "
-        "a.c forget --> and a ```c block\n");
+    check_says("forget attend", "attend",
+               "chapters/01-a/a.c:14: forget is shown nowhere in README.md, variants.md or "
+               "program.md: "
+               "add <!-- weave: "
+               "a.c forget --> and a ```c block\n");
     check_says("a.c (top)", "a.c (top) forget",
-               "README.md:29: a.c forget was shown on line 23 already: show it once\n");
+               "README.md:29: a.c forget was shown on line 23 of README.md already: show "
+               "it once\n");
     check_says("Then\n", "<!-- weave: a.h forget -->\n",
-               "README.md:21: a.h attend was shown on line 3 already: show it once\n");
+               "README.md:21: a.h attend was shown on line 3 of README.md already: show it "
+               "once\n");
 }
 END_TEST
 
@@ -512,6 +515,28 @@ START_TEST(prose_between_two_blocks_is_not_taken_for_code)
     assert_contains(output, "README.md:8: the block that begins here is never closed\n");
     assert_contains(get(chapter),
                     "before\n\n<!-- weave: a.c forget attend -->\n```c\n```\n");
+}
+END_TEST
+
+START_TEST(a_chapter_may_show_the_rest_in_program_md_and_variants_md)
+{
+    const char *comment = "<!-- weave: a.c forget attend -->\n";
+    char rest[4096];
+    put_repository(readme);
+    snprintf(rest, sizeof rest, "# The program\n\n%s", comment);
+    const char *names[] = {"chapters/01-a/program.md", "chapters/01-a/variants.md",
+                           "chapters/01-a/exercises.md"};
+    for (int i = 0; i < 3; i++) {
+        put_repository(with(readme, comment, ""));
+        put(names[i], rest);
+        ck_assert_int_eq(weave(""), i < 2 ? 0 : 1);
+        ck_assert(i < 2 || strstr(output, "shown nowhere in README.md, variants.md"));
+        remove(scratch(names[i]));
+    }
+    put_repository(readme);
+    put(names[0], rest);
+    ck_assert_int_eq(weave(""), 1);
+    assert_contains(output, "of README.md already: show it once");
 }
 END_TEST
 
@@ -703,9 +728,11 @@ SUITE("weave", 10, definitions_of_every_kind_have_names,
       a_name_in_several_pieces_is_refused, what_is_shown_nowhere_or_twice_is_refused,
       a_comment_may_name_a_piece_by_several_names, all_that_is_wrong_is_listed,
       good_blocks_are_woven_beside_bad_ones, a_block_that_never_ends_is_left_alone,
-      prose_between_two_blocks_is_not_taken_for_code, a_program_without_a_text_is_refused,
-      a_quotation_stands_in_the_source, a_chapter_quotes_itself_and_the_library,
-      other_blocks_are_left_alone, a_definition_of_the_library_can_be_shown_everywhere,
+      prose_between_two_blocks_is_not_taken_for_code,
+      a_chapter_may_show_the_rest_in_program_md_and_variants_md,
+      a_program_without_a_text_is_refused, a_quotation_stands_in_the_source,
+      a_chapter_quotes_itself_and_the_library, other_blocks_are_left_alone,
+      a_definition_of_the_library_can_be_shown_everywhere,
       docs_may_show_a_piece_of_a_chapter_again, the_tour_of_the_library_is_complete,
       what_is_no_repository_is_refused, every_line_of_the_source_belongs_to_one_piece,
       the_book_is_woven)

@@ -1,5 +1,6 @@
 /* main.c - the program of chapter 00: from one number to tensors, step by step. */
 #include "bigram.h"
+#include "compare.h"
 #include "base/files.h"
 #include "mlp_tensors.h"
 #include "tensor/ops.h"
@@ -8,7 +9,6 @@
 #include "run/program.h"
 #include "text/text.h"
 #include "text/tokenizer.h"
-#include "run/verify.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -289,47 +289,13 @@ static bool run_tensors(void *settings, Error *error)
     return true;
 }
 
-/* ---- The network in scalars and in tensors ---- */
-
-/* The weights of a layer among the scalar parameters, without the biases between them. */
-static Scalar **weights_of(const Mlp *mlp, int layer)
-{
-    Scalar **from = mlp->at;
-    for (int l = 0; l < layer; l++)
-        from += mlp->size[l + 1] * (mlp->size[l] + 1);
-    int in = mlp->size[layer], out = mlp->size[layer + 1];
-    Scalar **weights = s_array(from[0]->tape, (long)in * out);
-    for (int neuron = 0; neuron < out; neuron++)
-        memcpy(weights + neuron * in, from + neuron * (in + 1), (size_t)in * sizeof *from);
-    return weights;
-}
+/* ---- The network in both, side by side ---- */
 
 static bool run_verify(void *settings, Error *error)
 {
     const Settings *set = settings;
-    Scalars *scalars = scalars_new();
-    Tape *tape = tape_new(TAPE_PROBE, 1);
-    Moons moons = moons_new((unsigned)set->seed);
-    Mlp mlp = mlp_new(scalars, 5, (unsigned)set->seed);
-    TensorMlp tensors = tensor_mlp_like(&mlp);
-    Scalar *loss = mlp_loss(&mlp, &moons);
-    Tensor *tensor_loss = tensor_mlp_loss(&tensors, tape, &moons);
-    s_backward(loss);
-    backward(t_keep_grad(tensor_loss));
-
-    printf("A network of 2, 5, 5 and 1 neurons, in scalars and in tensors:\n\n");
-    Twin twins[LAYERS + 1] = {{"loss", &loss, tensor_loss}};
-    static const char *const names[LAYERS] = {"layer.0.weight", "layer.1.weight",
-                                              "layer.2.weight"};
-    for (int l = 0; l < LAYERS; l++)
-        twins[l + 1] = (Twin){names[l], weights_of(&mlp, l),
-                              t_transpose(tensors.layer[l].weight)};
-    bool agree = verify_twins(twins, LAYERS + 1);
-    putchar('\n');
-    tensor_mlp_free(&tensors);
-    tape_free(tape);
-    scalars_free(scalars);
-    return agree || fail(error, "scalars and tensors do not agree");
+    return compare_networks((unsigned)set->seed, 0) ||
+           fail(error, "scalars and tensors do not agree");
 }
 
 /* ---- The program ---- */
