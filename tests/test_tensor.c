@@ -836,6 +836,81 @@ START_TEST(nothing_is_recorded_without_something_that_learns_or_without_a_record
 }
 END_TEST
 
+/* Asks for the gradient of the second input before that of the first. */
+static void hasty_backward(Op *op)
+{
+    bool add;
+    for (int k = 1; k >= 0; k--) {
+        float *grad = op_grad(op, k, &add);
+        for (long i = 0; i < t_size(op_input_shape(op, k)); i++)
+            grad[i] = op_gout(op)[i] + (add ? grad[i] : 0);
+    }
+}
+
+static Tensor *t_hasty(Tensor *a, Tensor *b)
+{
+    Op *op = t_op("hasty", hasty_backward, a, b);
+    op_in_place(op);
+    Tensor *y = op_out_like(op, a);
+    for (long i = 0; i < t_size(a); i++)
+        y->data[i] = a->data[i] + b->data[i];
+    return y;
+}
+
+REFUSAL(gradients_asked_for_out_of_order_are_refused,
+        "hasty: gradients must be asked for in the order of the inputs",
+        backward(t_sum_all(t_hasty(t_exp(x), t_exp(x)))))
+
+/* y = x, with a note of what backward was given. */
+typedef struct {
+    const float *gout, *grad;
+    bool add;
+} Given;
+
+static void given_backward(Op *op)
+{
+    Given *given = *(Given **)op_saved(op);
+    given->gout = op_gout(op);
+    float *grad = op_grad(op, 0, &given->add);
+    given->grad = grad;
+    for (long i = 0; i < t_size(op_output_shape(op)); i++)
+        grad[i] = op_gout(op)[i] + (given->add ? grad[i] : 0);
+}
+
+static Tensor *t_given(Tensor *x, bool in_place, Given *given)
+{
+    Op *op = t_op("given", given_backward, x);
+    if (in_place)
+        op_in_place(op);
+    Tensor *y = op_out_like(op, x);
+    memcpy(y->data, x->data, (size_t)t_size(x) * sizeof *y->data);
+    *(Given **)op_save(op, sizeof given) = given;
+    return y;
+}
+
+START_TEST(
+    a_gradient_takes_the_place_of_that_of_the_result_only_where_nobody_reads_it_again)
+{
+    for (int in_place = 0; in_place < 2; in_place++)
+        for (int kept = 0; kept < 2; kept++)
+            for (int twice = 0; twice < 2; twice++) {
+                Tape *tape = tape_new(TAPE_PROBE, 1);
+                Tensor *x = t_exp(t_keep_grad(counting(t_empty(tape, 5), 1)));
+                Given given;
+                Tensor *y = t_given(x, in_place, &given);
+                if (kept)
+                    t_keep_grad(y);
+                Tensor *loss = t_sum_all(t_scale(y, 2));
+                backward(twice ? t_add(loss, t_sum_all(x)) : loss);
+                ck_assert_int_eq(given.grad == given.gout, in_place && !kept && !twice);
+                ck_assert_int_eq(given.add, twice);
+                if (kept)
+                    ck_assert_float_eq(*t_grad(y), 2);
+                tape_free(tape);
+            }
+}
+END_TEST
+
 /* ---- Memory ---- */
 
 /* A little of everything; its loss. */
@@ -916,6 +991,22 @@ START_TEST(a_gradient_that_was_used_gives_its_memory_to_the_next)
 {
     ck_assert_uint_lt(growth_of_backward(false), 4 * 40000);
     ck_assert_uint_gt(growth_of_backward(true), 99 * 40000);
+}
+END_TEST
+
+START_TEST(scratch_for_inputs_that_want_no_gradient_is_handed_back)
+{
+    Tape *tape = roomy_tape(TAPE_PROBE);
+    Observed observed = {0};
+    Tensor *data = t_zeros(tape, 10000), *x = t_keep_grad(t_zeros(tape, 10000));
+    for (int i = 0; i < 100; i++)
+        x = t_observed(data, x, &observed);
+    Tensor *loss = t_sum_all(x);
+    size_t before = tape_mark(tape).used;
+    backward(loss);
+    ck_assert_int_eq(observed.backward_calls, 100);
+    ck_assert_uint_lt(tape_mark(tape).used - before, 5 * 40000);
+    tape_free(tape);
 }
 END_TEST
 
@@ -1236,7 +1327,10 @@ SUITE("tensor", 20, DEBUG_TESTS views_read_the_same_storage_differently,
       an_input_that_wants_no_gradient_gives_a_scratch_buffer,
       an_operation_that_the_loss_does_not_depend_on_is_skipped,
       nothing_is_recorded_without_something_that_learns_or_without_a_recording_tape,
+      gradients_asked_for_out_of_order_are_refused,
+      a_gradient_takes_the_place_of_that_of_the_result_only_where_nobody_reads_it_again,
       nothing_is_allocated_after_the_first_step,
+      scratch_for_inputs_that_want_no_gradient_is_handed_back,
       a_gradient_that_was_used_gives_its_memory_to_the_next,
       memory_of_gradients_is_never_shared,
       the_gradient_of_a_state_can_be_asked_for_and_outlives_the_tape,
