@@ -1258,15 +1258,21 @@ END_TEST
 
 START_TEST(results_along_the_way_can_be_found_on_the_tape)
 {
-    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tape *tape = tape_new(TAPE_PROBE, 1), *inference = tape_new(TAPE_INFERENCE, 1);
     Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 3), 1));
-    Tensor *first = t_exp(x), *middle = t_log(first), *last = t_exp(middle);
-    ck_assert_ptr_eq(tape_result(tape, "exp", 0), first);
-    ck_assert_ptr_eq(tape_result(tape, "log", 0), middle);
-    ck_assert_ptr_eq(tape_result(tape, "exp", 1), last);
-    ck_assert_ptr_null(tape_result(tape, "exp", 2));
-    ck_assert_ptr_null(tape_result(tape, "tanh", 0));
+    Tensor *first = t_label(t_exp(x), "weights", 0), *middle = t_log(first);
+    Tensor *last = t_label(t_exp(middle), "weights", 1);
+    ck_assert_ptr_eq(tape_labelled(tape, "weights", 0), first);
+    ck_assert_ptr_eq(tape_labelled(tape, "weights", 1), last);
+    ck_assert_ptr_null(tape_labelled(tape, "weights", 2));
+    ck_assert_ptr_null(tape_labelled(tape, "scores", 0));
+    tape_reset(tape, 1);
+    ck_assert_ptr_null(tape_labelled(tape, "weights", 0));
+    Tensor *y = t_zeros(inference, 2); /* may move: see tape_keep */
+    ck_assert_ptr_eq(t_label(y, "weights", 0), y);
+    ck_assert_ptr_null(tape_labelled(inference, "weights", 0));
     tape_free(tape);
+    tape_free(inference);
 }
 END_TEST
 
