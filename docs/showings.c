@@ -71,9 +71,9 @@ void book_open(Book *book)
 {
     static const char *const texts[] = {"chapters/*/README.md", "chapters/*/variants.md",
                                         "chapters/*/program.md", "docs/*.md", NULL};
-    static const char *const sources[] = {
-        "chapters/*/*.[ch]",    "src/*/*.[ch]",       "docs/*.[ch]", "tests/*.[ch]",
-        "tests/support/*.[ch]", "tests/bench/*.[ch]", NULL};
+    static const char *const sources[] = {"chapters/*/*.[ch]", "src/*/*.[ch]",
+                                          "docs/*.[ch]",       "tests/*.[ch]",
+                                          "tests/*/*.[ch]",    NULL};
     book->documents = find_paths(texts);
     glob_t paths = find_paths(sources);
     book->source = allocate(paths.gl_pathc, sizeof *book->source);
@@ -184,7 +184,9 @@ bool book_show(Book *book, const char *document, int line, const Source *source,
     const char *path = source->lines.path;
     if (find_showing(book, document, line, source, piece))
         return false;
-    const Showing *before = find_showing(book, document, 0, source, piece);
+    char folder[sizeof source->lines.path];
+    snprintf(folder, sizeof folder, "%.*s", folder_length(document), document);
+    const Showing *before = find_showing(book, folder, 0, source, piece);
     if (before && same_folder(path, document))
         complain(book, document, line,
                  "%s %s was shown on line %d of %s already: show it once",
