@@ -421,6 +421,21 @@ START_TEST(probabilities_are_exact_to_the_last_digits)
 }
 END_TEST
 
+/* A chance that is exactly where one token ends belongs to the next. */
+START_TEST(a_chance_on_the_border_is_that_of_the_next_token)
+{
+    const float logits[4] = {2, 2, 2, 2};
+    const SamplerSettings settings[] = {{1, 0, 1}, {1, 0, 0.999}, {1, 3, 1}, {1, 3, 0.999}};
+    for (int s = 0; s < 4; s++) {
+        Sampler *sampler = sampler_new(4, settings[s]);
+        int n = s < 2 ? 4 : 3;
+        for (int i = 0; i < n; i++)
+            ck_assert_int_eq(sampler_pick(sampler, logits, i / (double)n), i);
+        sampler_free(sampler);
+    }
+}
+END_TEST
+
 START_TEST(without_a_possible_token_there_is_still_a_pick)
 {
     const float logits[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
@@ -688,6 +703,7 @@ SUITE("sampler", 10, all_tokens_come_as_often_as_they_are_probable,
       a_large_vocabulary_is_ordered_as_a_small_one,
       every_choice_is_that_of_sorting_everything, so_it_is_in_a_large_vocabulary,
       the_smallest_difference_counts, probabilities_are_exact_to_the_last_digits,
+      a_chance_on_the_border_is_that_of_the_next_token,
       without_a_possible_token_there_is_still_a_pick, picking_allocates_nothing,
       only_newcomers_are_shown_while_there_is_room,
       beyond_the_context_the_last_half_is_read_again,
