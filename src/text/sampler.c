@@ -2,10 +2,10 @@
  *
  * Top-k and top-p speak of tokens in the order of their probability, but sorting a large
  * vocabulary for every token would take longer than many a model. All that is asked is at
- * which token a running total reaches a target: k tokens, the probability p, the chance. That
- * is found as in a radix sort that looks at one bucket only: add up the amounts by the
- * leading digit of the sort key, see in which bucket the total reaches the target, and go on
- * with the next digit in that bucket alone. */
+ * which token a running total reaches a target: k tokens, the probability p, the chance.
+ * That is found as in a radix sort that goes into one bucket only: add up the amounts by
+ * the leading digit of the sort key, see in which bucket the total reaches the target, and
+ * go on with the next digit in that bucket alone. */
 #include "text/sampler.h"
 #include "base/error.h"
 

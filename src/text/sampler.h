@@ -19,9 +19,9 @@ Sampler *sampler_new(int V, SamplerSettings settings);
 void sampler_free(Sampler *sampler);
 
 /* The token that `chance`, a number in [0, 1), picks: the first at which the probabilities,
- * added up, exceed it. They are added most probable first, or, where neither top_k nor top_p
- * takes anything away, in the order of the tokens. The logits, (V), are no NaN; -INFINITY
- * rules a token out. */
+ * added up, exceed it. They are added most probable first, or, where neither top_k nor
+ * top_p takes anything away, in the order of the tokens. The logits, (V), are no NaN;
+ * -INFINITY rules a token out. */
 int sampler_pick(Sampler *sampler, const float *logits, double chance);
 
 #endif

@@ -50,7 +50,7 @@ bool tokenizer_is_special(const Tokenizer *tokenizer, int token);
  *     {"type":"char","characters":"\n !abc"}
  *     {"type":"bpe","merges":[[116,104],[256,101]]}  number n makes token 256 + n
  * Byte pairs from elsewhere may number the bytes in another order. They are saved with a
- * third member, "bytes": 256 numbers, the byte that token 0 stands for, token 1 and so on. */
+ * third member, "bytes": 256 numbers, the byte that token 0 stands for, token 1, ... */
 char *tokenizer_save(const Tokenizer *tokenizer);
 
 /* The reverse. NULL with a sentence for what is no such text. */
