@@ -223,6 +223,22 @@ START_TEST(no_answer_is_more_frequent_than_another)
 }
 END_TEST
 
+/* What follows a key is drawn anew in every row: nothing is to be known beforehand. */
+START_TEST(a_key_has_any_value)
+{
+    enum { T = 16, B = 12000 };
+    Rows rows = rows_of(SYNTHETIC_RECALL, SYNTHETIC_TRAINING, 3, 0, B, T);
+    int count[26] = {0};
+    for (int b = 0; b < B; b++) {
+        const char *key = strchr(rows.tokens + b * (T + 1), 'Q');
+        if (key)
+            count[key[1] - 'a']++;
+    }
+    assert_uniform(count, 26, "value");
+    rows_free(&rows);
+}
+END_TEST
+
 /* Where a character stands, or what comes first. */
 START_TEST(places_and_keys_are_anywhere)
 {
@@ -296,11 +312,14 @@ START_TEST(validation_is_the_same_for_every_seed)
 {
     for (Synthetic task = 0; task < TASKS; task++) {
         Rows one = rows_of(task, SYNTHETIC_VALIDATION, 1, 3, 5, 30),
+             seen = rows_of(task, SYNTHETIC_TRAINING, 0, 3, 5, 30),
              two = rows_of(task, SYNTHETIC_VALIDATION, 2, 3, 5, 30),
              next = rows_of(task, SYNTHETIC_VALIDATION, 1, 4, 5, 30);
         ck_assert(same_rows(&one, &two));
         ck_assert(!same_rows(&one, &next));
+        ck_assert(!same_rows(&one, &seen));
         rows_free(&one);
+        rows_free(&seen);
         rows_free(&two);
         rows_free(&next);
     }
@@ -384,7 +403,8 @@ END_TEST
 
 SUITE("synthetic", 10, every_answer_follows_from_what_was_shown,
       rows_have_the_form_of_their_task, no_answer_is_more_frequent_than_another,
-      places_and_keys_are_anywhere, batches_repeat_with_their_seed_and_number_alone,
+      a_key_has_any_value, places_and_keys_are_anywhere,
+      batches_repeat_with_their_seed_and_number_alone,
       rows_do_not_depend_on_the_size_of_a_batch, validation_is_the_same_for_every_seed,
       vocabularies_are_as_large_as_was_said, the_characters_are_tokens_of_a_tokenizer,
       too_short_a_context_is_refused, a_batch_of_rows_too_short_is_misuse)
