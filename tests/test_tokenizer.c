@@ -418,6 +418,7 @@ START_TEST(a_special_token_is_found_by_its_name)
     }
     ck_assert_int_eq(tokenizer_special(t, ""), -1);
     ck_assert_int_eq(tokenizer_special(t, "[CLS]"), -1);
+    ck_assert_int_eq(tokenizer_special(t, "[PAD]s"), -1);
     ck_assert(!tokenizer_is_special(t, -1));
     ck_assert(!tokenizer_is_special(t, 6));
     tokenizer_free(t);
