@@ -100,6 +100,10 @@ START_TEST(what_is_empty_is_left_out_and_nan_is_a_gap)
     ck_assert_int_eq(steps_of(svg, "line c1", 'a'), 2); /* the ring of a lone point */
     ck_assert_int_eq(occurrences(svg, "class=\"dots"), 1);
     free(svg);
+    svg = chart_of("x,y\n1,10\n,20\n3,30\n", "--y y");
+    ck_assert_int_eq(steps_of(svg, "line c0", 'M'), 1);
+    ck_assert_int_eq(steps_of(svg, "line c0", 'l'), 1);
+    free(svg);
     svg = chart_of(log_b, "--y train_loss --markers");
     ck_assert_int_eq(steps_of(svg, "dots c0", 'h'), 4);
     free(svg);
@@ -143,6 +147,13 @@ START_TEST(axes_can_be_logarithmic_and_cut)
     char *svg = chart_of(table, "--y y --log-x --log-y");
     assert_drawn(svg, ">100<");
     assert_drawn(svg, ">100k<");
+    free(svg);
+    svg = chart_of(table, "--y y --log-x"); /* x to 1000, y to 100,000 */
+    assert_drawn(svg, ">100<");
+    free(svg);
+    svg = chart_of(table, "--y y --log-y");
+    assert_drawn(svg, ">100k<");
+    assert_drawn(svg, ">800<");
     free(svg);
     svg = chart_of(table, "--y y");
     ck_assert_ptr_null(strstr(svg, ">100<"));
