@@ -153,6 +153,7 @@ START_TEST(axes_can_be_logarithmic_and_cut)
     free(svg);
     svg = chart_of(table, "--y y --log-y");
     assert_drawn(svg, ">100k<");
+    assert_drawn(svg, ">10k<");
     assert_drawn(svg, ">800<");
     free(svg);
     svg = chart_of(table, "--y y");
