@@ -27,7 +27,7 @@ SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 help:
 	@echo 'make chapter-04        build chapter 04 and make its guided run (chapters: $(NUMBERS))'
 	@echo 'make chapter-04 ARGS="--steps 5000 --width 256"   the same, with options'
-	@echo 'make all               build every chapter, each as build/chapter-NN'
+	@echo 'make all               build every chapter, each as build/chapter-NN, and build/chart'
 	@echo 'make test              run all tests (needs the Check framework)'
 	@echo 'make test-04           run the tests of one chapter, or of one file: make test-ops'
 	@echo 'make check-all         all of it: both compilers, sanitizers, formatting, slow tests'
@@ -42,7 +42,7 @@ help:
 	@echo 'make format            format the source'
 	@echo 'make clean             remove build/ (what was trained, under runs/, stays)'
 
-all: $(addprefix $(BUILD)/chapter-,$(NUMBERS))
+all: $(addprefix $(BUILD)/chapter-,$(NUMBERS)) $(BUILD)/chart
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -68,6 +68,12 @@ $(BUILD)/obj/tests/test_$(2).o: FLAGS += -Ichapters/$(1)
 endef
 $(foreach chapter,$(CHAPTERS),\
   $(eval $(call chapter_rules,$(chapter),$(firstword $(subst -, ,$(chapter))))))
+
+# Draws columns of CSV files: build/chart runs/gpt/log.csv --y val_loss.
+$(BUILD)/chart: $(BUILD)/obj/chapters/chart.o $(BUILD)/liblineage.a
+	@echo '  link $@'
+	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+$(BUILD)/tests/chart: | $(BUILD)/chart
 
 # The text shows the source: build/weave puts it there, or checks that it is there.
 WEAVER := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard docs/*.c) src/base/error.c src/base/files.c)
@@ -117,7 +123,8 @@ test: have-check $(addprefix $(BUILD)/tests/,$(SUITES))
 debug:
 	@$(MAKE) --no-print-directory BUILD=build/debug CFLAGS='-O1 -g -DLINEAGE_DEBUG' all
 
-FORMATTED = $(wildcard src/*/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/*/*.[ch] docs/*.[ch])
+FORMATTED = $(wildcard src/*/*.[ch] chapters/*.c chapters/*/*.[ch] tests/*.[ch] tests/*/*.[ch] \
+  docs/*.[ch])
 format:
 	clang-format -i $(FORMATTED)
 

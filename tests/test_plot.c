@@ -92,14 +92,14 @@ static int occurrences(const char *text, const char *part)
     return count;
 }
 
-/* The `d` of the first path of a class; its length goes to `length`. */
+/* The `d` of the first path of a class, whatever its style; its length goes to `length`. */
 static const char *path_of(const char *svg, const char *class, int *length)
 {
     char opening[64];
-    snprintf(opening, sizeof opening, "<path class=\"%s\" d=\"", class);
+    snprintf(opening, sizeof opening, "<path class=\"%s\"", class);
     const char *path = strstr(svg, opening);
     ck_assert_msg(path != NULL, "there is no %s", opening);
-    path += strlen(opening);
+    path = strstr(path, " d=\"") + 4;
     *length = (int)strcspn(path, "\"");
     return path;
 }
@@ -356,6 +356,65 @@ START_TEST(a_faint_line_has_the_colour_of_the_next)
     for (int i = 0; i < 6; i++)
         ck_assert_int_eq(occurrences(svg, classes[i]), 1);
     free(svg);
+}
+END_TEST
+
+/* The path of dots that a class has, as a copy; NULL if there is none. */
+static char *dots_of(const char *svg, const char *class)
+{
+    int length;
+    if (!strstr(svg, class))
+        return NULL;
+    const char *d = path_of(svg, class, &length);
+    return strndup(d, (size_t)length);
+}
+
+START_TEST(markers_are_dots_at_the_points)
+{
+    const double y[] = {1, NAN, 3, 4, 5};
+    PlotLine lines[] = {{.y = rising, .count = 5},
+                        {.y = y, .count = 5, .faint = true, .markers = true},
+                        {.y = y, .count = 5, .markers = true}};
+    Chart chart = {.lines = lines, .count = 3, .y_least = 1, .y_most = 5};
+    char *svg = chart_picture(&chart), *dots = dots_of(svg, "dots c1");
+    ck_assert_int_eq(occurrences(svg, "class=\"dots"), 2);
+    ck_assert_ptr_nonnull(dots);
+    ck_assert_int_eq(occurrences(dots, "h0"), 4);
+    ck_assert_int_eq(occurrences(dots, "M"), 4);
+    double top, bottom, least, most;
+    find_field(svg, &top, &bottom);
+    ck_assert_double_eq_tol(strtod(strchr(dots, ' '), NULL), bottom, 0.11);
+    ck_assert_double_eq_tol(strtod(strrchr(dots, ' '), NULL), top, 0.11);
+    free(dots);
+    dots = dots_of(svg, "dots c1 faint");
+    ck_assert_ptr_nonnull(dots);
+    ck_assert_int_eq(follow(svg, "line c0", &least, &most), 5);
+    free(dots);
+    free(svg);
+}
+END_TEST
+
+START_TEST(markers_keep_their_distance)
+{
+    enum { COUNT = 20000 };
+    double *y = allocate(COUNT, sizeof *y);
+    for (int i = 0; i < COUNT; i++)
+        y[i] = i % 7;
+    PlotLine line = {.y = y, .count = COUNT, .markers = true};
+    Chart chart = {.lines = &line, .count = 1};
+    char *svg = chart_picture(&chart), *dots = dots_of(svg, "dots c0");
+    int count = occurrences(dots, "M");
+    ck_assert_int_gt(count, 100);
+    ck_assert_int_lt(count, 720 / 4);
+    double before = -100;
+    for (char *dot = dots; (dot = strchr(dot, 'M')); dot++) {
+        double x = strtod(dot + 1, NULL);
+        ck_assert_double_ge(x - before, 3.89);
+        before = x;
+    }
+    free(dots);
+    free(svg);
+    free(y);
 }
 END_TEST
 
@@ -637,6 +696,7 @@ SUITE("plot", 4, a_chart_says_what_it_shows, a_line_goes_where_the_data_go,
       a_log_axis_skips_what_is_not_positive, ticks_are_round_numbers,
       poor_data_still_make_a_picture, thinning_keeps_the_extremes,
       many_noisy_lines_stay_small, a_faint_line_has_the_colour_of_the_next,
+      markers_are_dots_at_the_points, markers_keep_their_distance,
       names_that_must_move_stay_around_their_lines,
       names_at_the_ends_of_lines_do_not_overlap,
       a_heat_map_colours_its_values_and_leaves_nan_blank,

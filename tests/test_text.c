@@ -4,7 +4,11 @@
 #include "text/text.h"
 
 #include <math.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A corpus that says of every token where it stands. */
 static Corpus counting(long size)
@@ -316,6 +320,75 @@ START_TEST(after_the_last_window_there_is_nothing)
 }
 END_TEST
 
+/* ---- Sliding windows ---- */
+
+/* Reads from .. to - 1 to the end. Every token but the first must be predicted once, from
+ * its window's tokens, of which there must be enough. */
+static void assert_slides(long from, long to, int B, int T, int stride)
+{
+    Corpus c = counting(500);
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);
+    int predicted[501] = {0};
+    long together = 0, n = 1;
+    for (long window = 0; n > 0; window += B) {
+        n = corpus_slide(&c, from, to, stride, window, tokens, targets);
+        long counted = 0;
+        for (int i = 0; i < B * T; i++) {
+            long start = from + (window + i / T) * stride, place = start + i % T;
+            ck_assert_int_eq(tokens->at[i], place < to ? place : 0);
+            if (targets->at[i] == -1)
+                continue;
+            ck_assert_int_eq(targets->at[i], place + 1);
+            ck_assert(i % T + 1 >= T - stride + 1 || start == from);
+            predicted[place + 1]++;
+            counted++;
+        }
+        ck_assert_int_eq(n, counted);
+        together += n;
+    }
+    for (long i = 0; i < 501; i++)
+        ck_assert_msg(predicted[i] == (i > from && i < to),
+                      "token %ld of %ld .. %ld was predicted %d times (T %d, stride %d)", i,
+                      from, to, predicted[i], T, stride);
+    ck_assert_int_eq(together, to - from - 1);
+    tape_free(tape);
+    corpus_free(&c);
+}
+
+START_TEST(sliding_windows_predict_every_token_but_the_first_once)
+{
+    assert_slides(450, 500, 1, 10, 10);
+    assert_slides(450, 500, 3, 10, 10);
+    assert_slides(450, 500, 4, 10, 1);
+    assert_slides(123, 345, 2, 13, 5);
+    assert_slides(0, 500, 7, 64, 32);
+    assert_slides(490, 500, 2, 100, 50); /* less than one window */
+    assert_slides(490, 500, 2, 10, 3);   /* one window, whose last token predicts nothing */
+    assert_slides(490, 500, 2, 9, 9);
+    assert_slides(490, 500, 2, 1, 1);
+}
+END_TEST
+
+START_TEST(a_stride_beyond_the_window_is_misuse)
+{
+    for (int wrong = 0; wrong <= 6; wrong += 6) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (!freopen("/dev/null", "w", stderr))
+                _exit(1);
+            Corpus c = counting(100);
+            Tape *tape = tape_new(TAPE_INFERENCE, 0);
+            corpus_slide(&c, 0, 100, wrong, 0, ids_new(tape, 1, 5), ids_new(tape, 1, 5));
+            _exit(0);
+        }
+        int status;
+        ck_assert(waitpid(child, &status, 0) == child);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+END_TEST
+
 /* ---- Reading on and on ---- */
 
 START_TEST(each_text_of_a_batch_goes_on_where_it_ended)
@@ -377,7 +450,7 @@ END_TEST
 /* ---- Counting ---- */
 
 /* Nine a's, then b: by hand. */
-START_TEST(counting_knows_what_it_saw_once_more_than_it_did)
+START_TEST(counting_adds_one_to_what_it_saw)
 {
     int *token = allocate(20, sizeof *token);
     token[19] = 1;
@@ -403,7 +476,8 @@ SUITE("text", 10, the_last_tenth_is_for_validation, a_corpus_owns_its_tokens,
       batches_depend_on_seed_and_step_alone,
       every_token_but_the_first_of_a_window_is_predicted_once,
       a_last_window_in_part_is_read_as_far_as_it_goes,
-      after_the_last_window_there_is_nothing, each_text_of_a_batch_goes_on_where_it_ended,
+      after_the_last_window_there_is_nothing,
+      sliding_windows_predict_every_token_but_the_first_once,
+      a_stride_beyond_the_window_is_misuse, each_text_of_a_batch_goes_on_where_it_ended,
       every_pass_through_the_parts_is_displaced,
-      parts_too_short_for_two_windows_are_refused,
-      counting_knows_what_it_saw_once_more_than_it_did)
+      parts_too_short_for_two_windows_are_refused, counting_adds_one_to_what_it_saw)

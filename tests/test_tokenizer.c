@@ -1,6 +1,7 @@
 /* test_tokenizer.c - text to tokens and back, and every refusal. UTF-8 as well. */
 #include "text/tokenizer.h"
 #include "base/utf8.h"
+#include "text/kinds.h"
 #include "suite.h"
 
 #include <signal.h>
@@ -38,17 +39,20 @@ static int *encode(const Tokenizer *t, const char *text, long size, long *count)
     return tokens;
 }
 
+/* The bytes of the tokens of a text, one after the other, are the text. */
 static void assert_round_trip(const Tokenizer *t, const char *text, long size)
 {
-    long count, length;
+    long count, at = 0;
     int *tokens = encode(t, text, size, &count);
-    for (long i = 0; i < count; i++)
-        ck_assert(tokens[i] >= 0 && tokens[i] < tokenizer_size(t));
-    char *back = tokenizer_decode(t, tokens, count, &length);
-    ck_assert_int_eq(length, size);
-    ck_assert_mem_eq(back, text, (size_t)size);
-    ck_assert_int_eq(back[size], 0);
-    free(back);
+    for (long i = 0; i < count; i++) {
+        int length;
+        const char *bytes = tokenizer_bytes(t, tokens[i], &length);
+        ck_assert_int_gt(length, 0);
+        ck_assert_int_le(at + length, size);
+        ck_assert_mem_eq(bytes, text + at, (size_t)length);
+        at += length;
+    }
+    ck_assert_int_eq(at, size);
     free(tokens);
 }
 
@@ -219,7 +223,7 @@ END_TEST
 
 START_TEST(characters_refuse_a_zero_byte)
 {
-    static const char text[] = "seventeen letters\0behind which there is more";
+    static const char text[] = "seventeen letters\0after which there is more";
     assert_training_refused("char", text, sizeof text - 1,
                             "this is not text: a zero byte at offset 17");
     Tokenizer *t = train("char", text);
@@ -335,6 +339,10 @@ START_TEST(unknown_kinds_are_refused)
                                         "bpe:99999999999999999999",
                                         "character",
                                         "BPE:10",
+                                        "char:",
+                                        "char:5",
+                                        "bpe:1:2",
+                                        ":",
                                         "xchar"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char named[64];
@@ -355,7 +363,8 @@ START_TEST(a_token_that_does_not_exist_is_misuse)
         if (child == 0) {
             if (!freopen("/dev/null", "w", stderr))
                 _exit(1);
-            tokenizer_decode(t, (int[]){0, wrong}, 2, NULL);
+            int length;
+            tokenizer_bytes(t, wrong, &length);
             _exit(0);
         }
         int status;
@@ -363,6 +372,57 @@ START_TEST(a_token_that_does_not_exist_is_misuse)
         ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     }
     tokenizer_free(t);
+}
+END_TEST
+
+/* ---- Special tokens, and kinds ---- */
+
+START_TEST(characters_and_byte_pairs_have_no_special_tokens)
+{
+    static const char *const kinds[] = {"char", "bpe:30"};
+    for (int i = 0; i < 2; i++) {
+        Tokenizer *t = train(kinds[i], fable);
+        ck_assert_int_eq(tokenizer_special(t, "[MASK]"), -1);
+        ck_assert_int_eq(tokenizer_special(t, "e"), -1);
+        for (int token = 0; token < tokenizer_size(t); token++)
+            ck_assert(!tokenizer_is_special(t, token));
+        tokenizer_free(t);
+    }
+}
+END_TEST
+
+static int freed;
+
+static void count_freed(void *state)
+{
+    freed += *(int *)state;
+}
+
+START_TEST(a_special_token_is_found_by_its_name)
+{
+    static const TokenizerKind kind = {.name = "toy", .free = count_freed};
+    static const char *const names[] = {"[PAD]", "[UNK]", "a", "[MASK]", "[MASK", "b"};
+    Tokenizer *t = tokenizer_new(&kind);
+    t->state = &(int){7};
+    for (int i = 0; i < 6; i++)
+        tokenizer_add(t, names[i], (int)strlen(names[i]), i == 0 || i == 1 || i == 3);
+    ck_assert_str_eq(tokenizer_kind(t), "toy");
+    ck_assert_int_eq(tokenizer_size(t), 6);
+    for (int i = 0; i < 6; i++) {
+        bool special = i == 0 || i == 1 || i == 3;
+        ck_assert_int_eq(tokenizer_special(t, names[i]), special ? i : -1);
+        ck_assert_int_eq(tokenizer_is_special(t, i), special);
+        int length;
+        ck_assert_mem_eq(tokenizer_bytes(t, i, &length), names[i], strlen(names[i]));
+        ck_assert_int_eq(length, (int)strlen(names[i]));
+    }
+    ck_assert_int_eq(tokenizer_special(t, ""), -1);
+    ck_assert_int_eq(tokenizer_special(t, "[CLS]"), -1);
+    ck_assert_int_eq(tokenizer_special(t, "[PAD]s"), -1);
+    ck_assert(!tokenizer_is_special(t, -1));
+    ck_assert(!tokenizer_is_special(t, 6));
+    tokenizer_free(t);
+    ck_assert_int_eq(freed, 7);
 }
 END_TEST
 
@@ -441,6 +501,79 @@ START_TEST(merges_that_cannot_be_are_refused)
 }
 END_TEST
 
+/* The bytes as GPT-2 numbers them: what can be printed first, in its order, then the rest. */
+static int gpt2_bytes(int *byte_of)
+{
+    int count = 0;
+    for (int rest = 0; rest < 2; rest++)
+        for (int byte = 0; byte < 256; byte++) {
+            bool prints = (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte != 0xad);
+            if (prints != rest)
+                byte_of[count++] = byte;
+        }
+    return count;
+}
+
+/* A saved tokenizer with one merge, which joins the tokens of " " and "t". */
+static char *save_in_order(const int *byte_of)
+{
+    int space = 0, t = 0;
+    char *json = malloc(4096), *end = json;
+    for (int i = 0; i < 256; i++) {
+        space = byte_of[i] == ' ' ? i : space;
+        t = byte_of[i] == 't' ? i : t;
+    }
+    end += sprintf(end, "{\"type\":\"bpe\",\"merges\":[[%d,%d]],\"bytes\":[", space, t);
+    for (int i = 0; i < 256; i++)
+        end += sprintf(end, "%s%d", i ? "," : "", byte_of[i]);
+    strcpy(end, "]}");
+    return json;
+}
+
+START_TEST(bytes_may_be_numbered_in_another_order)
+{
+    int byte_of[256];
+    ck_assert_int_eq(gpt2_bytes(byte_of), 256);
+    char *json = save_in_order(byte_of);
+    Tokenizer *t = load(json);
+    ck_assert_int_eq(tokenizer_size(t), 257);
+    ck_assert_str_eq(tokenizer_kind(t), "bpe:1");
+    long count;
+    int *tokens = encode(t, "!A\n the\xad", 8, &count); /* as published for GPT-2 */
+    ck_assert_int_eq(count, 7);
+    ck_assert_mem_eq(tokens, ((int[]){0, 32, 198, 256, 71, 68, 255}), sizeof(int[7]));
+    free(tokens);
+    char all[256];
+    for (int i = 0; i < 256; i++)
+        all[i] = (char)i;
+    assert_round_trip(t, all, 256);
+    assert_round_trip(t, fable, sizeof fable - 1);
+    assert_saved(t, json);
+    free(json);
+    tokenizer_free(t);
+}
+END_TEST
+
+START_TEST(an_order_that_has_not_every_byte_is_refused)
+{
+    int byte_of[256];
+    gpt2_bytes(byte_of);
+    byte_of[7] = byte_of[200];
+    char *json = save_in_order(byte_of);
+    assert_loading_refused(json,
+                           "\"bytes\" is not an array that has each of 0 to 255 once");
+    free(json);
+    assert_loading_refused("{\"type\":\"bpe\",\"merges\":[],\"bytes\":[1,2]}",
+                           "\"bytes\" is not an array");
+    assert_loading_refused("{\"type\":\"bpe\",\"merges\":[],\"bytes\":7}",
+                           "\"bytes\" is not an array");
+    byte_of[7] = 256;
+    json = save_in_order(byte_of);
+    assert_loading_refused(json, "\"bytes\" is not an array");
+    free(json);
+}
+END_TEST
+
 START_TEST(a_token_that_doubles_without_end_is_refused)
 {
     char json[2000] = "{\"type\":\"bpe\",\"merges\":[[97,97]";
@@ -499,8 +632,11 @@ SUITE("tokenizer", 20, every_code_point_survives_utf8,
       byte_pairs_join_what_is_frequent, learning_stops_when_no_pair_occurs_twice,
       without_merges_a_token_is_a_byte, any_bytes_come_back,
       the_same_text_gives_the_same_tokenizer, unknown_kinds_are_refused,
-      a_token_that_does_not_exist_is_misuse, characters_are_saved_as_a_string,
+      a_token_that_does_not_exist_is_misuse,
+      characters_and_byte_pairs_have_no_special_tokens,
+      a_special_token_is_found_by_its_name, characters_are_saved_as_a_string,
       what_was_saved_loads_and_gives_the_same_tokens, every_truncation_is_refused,
-      merges_that_cannot_be_are_refused, a_token_that_doubles_without_end_is_refused,
-      more_merges_than_fit_are_refused, characters_that_cannot_be_are_refused,
-      other_types_are_refused)
+      merges_that_cannot_be_are_refused, bytes_may_be_numbered_in_another_order,
+      an_order_that_has_not_every_byte_is_refused,
+      a_token_that_doubles_without_end_is_refused, more_merges_than_fit_are_refused,
+      characters_that_cannot_be_are_refused, other_types_are_refused)

@@ -316,6 +316,27 @@ static void draw_line(FILE *out, const Field *f, const PlotLine *line, int colou
     fprintf(out, "\"/>\n");
 }
 
+/* A step of length 0 with round ends is a dot. Its style is told here rather than in the
+ * head, so that pictures without dots stay what they are. */
+static void draw_markers(FILE *out, const Field *f, const PlotLine *line, int colour)
+{
+    double before = -INFINITY;
+    fprintf(out,
+            "<path class=\"dots c%d%s\" style=\"fill:none;stroke:currentColor;"
+            "stroke-width:5;stroke-linecap:round\" d=\"",
+            colour % SVG_COLOURS, line->faint ? " faint" : "");
+    for (int i = 0; i < line->count; i++) {
+        if (!has_point(f->chart, line, i))
+            continue;
+        double x = place(&f->x, x_of(line, i)), y = place(&f->y, line->y[i]);
+        if (fabs(x - before) < 4)
+            continue;
+        fprintf(out, "M%s %sh0", svg_pixel(x).text, svg_pixel(y).text);
+        before = x;
+    }
+    fprintf(out, "\"/>\n");
+}
+
 /* A name in the right margin, for what ends at (x, end). */
 typedef struct {
     const char *name;
@@ -420,6 +441,8 @@ static void draw_chart(FILE *out, const Chart *chart)
     int colour = 0;
     for (int i = 0; i < chart->count; i++) {
         draw_line(out, &f, &chart->lines[i], colour);
+        if (chart->lines[i].markers)
+            draw_markers(out, &f, &chart->lines[i], colour);
         colour += !chart->lines[i].faint;
     }
     fprintf(out, "</svg>\n");

@@ -19,7 +19,8 @@ typedef struct {
     const double *x, *y; /* `x` may be NULL: 0, 1, 2 ... */
     int count;
     bool dashed;
-    bool faint; /* the raw curve under a smooth one: pale, without its name, and in the
+    bool markers; /* dots at the points, at least four pixels apart */
+    bool faint;   /* the raw curve under a smooth one: pale, without its name, and in the
                    colour of the next line that is not faint */
 } PlotLine;
 

@@ -4,6 +4,7 @@
  * others, and both ask a heap what to join next. Encoding asks for the merge that was
  * learned first, learning for the pair that is most frequent. */
 #include "text/bpe.h"
+#include "text/kinds.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -11,19 +12,6 @@
 
 enum { NONE = -1 };
 #define NO_PAIR UINT64_MAX
-
-/* Memory for at least `wanted` things of `size` bytes, at least doubled where it grows. */
-static void *room_for(void *memory, long wanted, long *capacity, size_t size)
-{
-    if (wanted <= *capacity)
-        return memory;
-    long grown = wanted > 2 * *capacity ? wanted : 2 * *capacity;
-    memory = realloc(memory, (size_t)grown * size);
-    if (!memory)
-        out_of_memory((size_t)grown * size, "byte pairs");
-    *capacity = grown;
-    return memory;
-}
 
 /* ---- The table of pairs ---- */
 
@@ -166,10 +154,11 @@ static void chain_free(Chain *chain)
 }
 
 /* Lays a chunk out, one byte a token, from a place on. */
-static void chain_lay(Chain *chain, int place, const char *bytes, int length)
+static void chain_lay(Chain *chain, int place, const BytePairs *pairs, const char *bytes,
+                      int length)
 {
     for (int i = 0; i < length; i++) {
-        chain->token[place + i] = (unsigned char)bytes[i];
+        chain->token[place + i] = pairs->token_of[(unsigned char)bytes[i]];
         chain->next[place + i] = i + 1 < length ? place + i + 1 : NONE;
         chain->previous[place + i] = i > 0 ? place + i - 1 : NONE;
     }
@@ -223,15 +212,23 @@ static void join_pairs(const PairTable *merges, Chain *chain, int length, Heap *
     }
 }
 
-long bpe_encode(const PairTable *merges, const char *text, long size, int *tokens)
+BytePairs byte_pairs_new(void)
+{
+    BytePairs pairs = {.chunk_length = bpe_chunk_length};
+    for (int byte = 0; byte < BPE_BYTES; byte++)
+        pairs.token_of[byte] = (unsigned char)byte;
+    return pairs;
+}
+
+long bpe_encode(const BytePairs *pairs, const char *text, long size, int *tokens)
 {
     Chain chain = chain_new(BPE_LONGEST);
     Heap heap = {0};
     long count = 0;
     for (long at = 0; at < size;) {
-        int length = bpe_chunk_length(text + at, size - at);
-        chain_lay(&chain, 0, text + at, length);
-        join_pairs(merges, &chain, length, &heap);
+        int length = pairs->chunk_length(text + at, size - at);
+        chain_lay(&chain, 0, pairs, text + at, length);
+        join_pairs(&pairs->merges, &chain, length, &heap);
         for (int place = 0; place != NONE; place = chain.next[place])
             tokens[count++] = chain.token[place];
         at += length;
@@ -258,13 +255,14 @@ static int compare_chunks(const void *a, const void *b)
 }
 
 /* The different chunks of a text; the caller frees them. */
-static Chunk *distinct_chunks(const char *text, long size, long *count)
+static Chunk *distinct_chunks(const BytePairs *pairs, const char *text, long size,
+                              long *count)
 {
     Chunk *chunks = NULL;
     long all = 0, capacity = 0, distinct = 0;
     for (long at = 0; at < size; at += chunks[all++].length) {
         chunks = room_for(chunks, all + 1, &capacity, sizeof *chunks);
-        chunks[all] = (Chunk){text + at, bpe_chunk_length(text + at, size - at), 1};
+        chunks[all] = (Chunk){text + at, pairs->chunk_length(text + at, size - at), 1};
     }
     if (all)
         qsort(chunks, (size_t)all, sizeof *chunks, compare_chunks);
@@ -290,8 +288,8 @@ typedef struct {
 typedef struct {
     Chain chain;
     int places;
-    long *weight;         /* by place: how often its chunk occurs in the text */
-    int *before, *behind; /* by place: its neighbours in the list of its pair */
+    long *weight;        /* by place: how often its chunk occurs in the text */
+    int *before, *after; /* by place: its neighbours in the list of its pair */
     PairTable pairs;
     Occurrences *occurrences; /* by number of the pair */
     long capacity;            /* of the occurrences */
@@ -314,8 +312,8 @@ static void enter(Learner *l, int place)
 
     found->count += l->weight[place];
     l->before[place] = found->last;
-    l->behind[place] = NONE;
-    *(found->last == NONE ? &found->first : &l->behind[found->last]) = place;
+    l->after[place] = NONE;
+    *(found->last == NONE ? &found->first : &l->after[found->last]) = place;
     found->last = place;
 }
 
@@ -327,19 +325,20 @@ static void leave(Learner *l, int place)
         return;
     Occurrences *found = &l->occurrences[pairs_find(&l->pairs, pair)];
     found->count -= l->weight[place];
-    int before = l->before[place], behind = l->behind[place];
-    *(before == NONE ? &found->first : &l->behind[before]) = behind;
-    *(behind == NONE ? &found->last : &l->before[behind]) = before;
+    int before = l->before[place], after = l->after[place];
+    *(before == NONE ? &found->first : &l->after[before]) = after;
+    *(after == NONE ? &found->last : &l->before[after]) = before;
 }
 
-static void lay_chunks(Learner *l, const Chunk *chunks, long count, long places)
+static void lay_chunks(Learner *l, const BytePairs *pairs, const Chunk *chunks, long count,
+                       long places)
 {
     l->chain = chain_new((size_t)places);
     l->weight = allocate((size_t)places, sizeof *l->weight);
     l->before = allocate((size_t)places, sizeof *l->before);
-    l->behind = allocate((size_t)places, sizeof *l->behind);
+    l->after = allocate((size_t)places, sizeof *l->after);
     for (long i = 0; i < count; l->places += chunks[i++].length) {
-        chain_lay(&l->chain, l->places, chunks[i].bytes, chunks[i].length);
+        chain_lay(&l->chain, l->places, pairs, chunks[i].bytes, chunks[i].length);
         for (int j = 0; j < chunks[i].length; j++)
             l->weight[l->places + j] = chunks[i].count;
     }
@@ -347,17 +346,18 @@ static void lay_chunks(Learner *l, const Chunk *chunks, long count, long places)
         enter(l, place);
 }
 
-static bool learner_open(Learner *l, const char *text, long size, Error *error)
+static bool learner_open(Learner *l, const BytePairs *pairs, const char *text, long size,
+                         Error *error)
 {
     *l = (Learner){0};
     long count, places = 0;
-    Chunk *chunks = distinct_chunks(text, size, &count);
+    Chunk *chunks = distinct_chunks(pairs, text, size, &count);
     for (long i = 0; i < count; i++)
         places += chunks[i].length;
     /* Each join can bring two new pairs, and pairs are numbered by an int. */
     bool good = places <= INT_MAX / 4;
     if (good)
-        lay_chunks(l, chunks, count, places);
+        lay_chunks(l, pairs, chunks, count, places);
     else
         fail(error,
              "the text is too large for byte pairs: %ld MB of different words; %d "
@@ -372,7 +372,7 @@ static void learner_close(Learner *l)
     chain_free(&l->chain);
     free(l->weight);
     free(l->before);
-    free(l->behind);
+    free(l->after);
     pairs_free(&l->pairs);
     free(l->occurrences);
     free(l->heap.item);
@@ -414,20 +414,20 @@ static void join_everywhere(Learner *l, int number, int token)
     }
 }
 
-bool bpe_learn(PairTable *merges, int wanted, const char *text, long size, Error *error)
+bool bpe_learn(BytePairs *pairs, int wanted, const char *text, long size, Error *error)
 {
     Learner learner;
-    if (!learner_open(&learner, text, size, error))
+    if (!learner_open(&learner, pairs, text, size, error))
         return false;
     int considered = 0;
-    while (merges->count < wanted) {
+    while (pairs->merges.count < wanted) {
         /* Only the sweep that brings a pair adds to its count: later ones take away. */
         while (considered < learner.pairs.count)
             consider(&learner, considered++);
         int best = most_frequent(&learner);
         if (best == NONE)
             break;
-        int number = pairs_add(merges, learner.pairs.pair[best]);
+        int number = pairs_add(&pairs->merges, learner.pairs.pair[best]);
         join_everywhere(&learner, best, BPE_BYTES + number);
     }
     learner_close(&learner);

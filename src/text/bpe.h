@@ -1,7 +1,7 @@
 /* bpe.h - byte-pair encoding: learning which pairs of tokens to join, and joining them.
  *
- * Tokens below 256 are bytes; merge number n makes token 256 + n of two earlier ones.
- * Merges never reach across the border of a chunk. */
+ * Tokens below 256 are bytes, not always in the order of the bytes; merge number n makes
+ * token 256 + n of two earlier ones. Merges never reach across the border of a chunk. */
 #ifndef LINEAGE_BPE_H
 #define LINEAGE_BPE_H
 
@@ -53,12 +53,26 @@ void pairs_free(PairTable *table);
  * that follows. At most BPE_LONGEST. */
 int bpe_chunk_length(const char *text, long size);
 
-/* Adds up to `wanted` merges to an empty table: each time the pair that is at most places
- * in the text (of "aa" there are two in "aaa"), of several the one that sorts first; fewer
- * when none is left that occurs twice. False with a sentence when the text is too large. */
-bool bpe_learn(PairTable *merges, int wanted, const char *text, long size, Error *error);
+/* What a text is joined by: the merges, the pre-tokenizer that cuts it into chunks (as
+ * bpe_chunk_length does: its answer is from 1 to `size` and to BPE_LONGEST), and the token
+ * that each byte is before any merge. */
+typedef struct {
+    PairTable merges;
+    int (*chunk_length)(const char *text, long size);
+    unsigned char token_of[BPE_BYTES]; /* every token below BPE_BYTES comes once */
+} BytePairs;
+
+/* Without a merge, with bpe_chunk_length, each byte the token of its own number. The owner
+ * frees the merges with pairs_free. */
+BytePairs byte_pairs_new(void);
+
+/* Adds up to `wanted` merges, where there are none: each time the pair that is at most
+ * places in the text (of "aa" there are two in "aaa"), of several the one that sorts first;
+ * fewer when none is left that occurs twice. False with a sentence when the text is too
+ * large. */
+bool bpe_learn(BytePairs *pairs, int wanted, const char *text, long size, Error *error);
 
 /* Writes the tokens of a text and returns how many; room for one a byte is needed. */
-long bpe_encode(const PairTable *merges, const char *text, long size, int *tokens);
+long bpe_encode(const BytePairs *pairs, const char *text, long size, int *tokens);
 
 #endif

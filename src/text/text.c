@@ -70,14 +70,14 @@ void corpus_batch(Corpus *corpus, uint64_t seed, long step, Ids *tokens, Ids *ta
     for (int b = 0; b < B; b++) {
         long draw = step * B + b, pass = draw / windows;
         shuffle(corpus, seed, pass, T);
-        /* Tokens that no window of this length fits behind: where the first may begin. */
+        /* What the windows leave over: the first may begin after so many tokens. */
         long spare = corpus->train - 1 - windows * T;
         long first = random_below(seed, random_stream("cut"), (uint64_t)pass,
                                   (uint64_t)spare + 1);
         long start = first + corpus->order[draw % windows] * (long)T;
         for (int t = 0; t < T; t++) {
-            tokens->at[b * T + t] = corpus->token[start + t];
-            targets->at[b * T + t] = corpus->token[start + t + 1];
+            tokens->at[(long)b * T + t] = corpus->token[start + t];
+            targets->at[(long)b * T + t] = corpus->token[start + t + 1];
         }
     }
 }
@@ -108,10 +108,26 @@ long corpus_continue(const Corpus *corpus, uint64_t seed, long step, Ids *tokens
     for (int b = 0; b < B; b++)
         for (int t = 0; t < T; t++) {
             long at = b * part + first + step % windows * T + t;
-            tokens->at[b * T + t] = corpus->token[at];
-            targets->at[b * T + t] = corpus->token[at + 1];
+            tokens->at[(long)b * T + t] = corpus->token[at];
+            targets->at[(long)b * T + t] = corpus->token[at + 1];
         }
     return step % windows * T;
+}
+
+/* Fills row b with the window that begins at `start` of a split that ends before `to`. The
+ * targets are those of places begin .. end - 1 where there is something to predict. */
+static long fill_window(const Corpus *c, long to, long start, int begin, int end, int b,
+                        Ids *tokens, Ids *targets)
+{
+    int T = tokens->shape[1];
+    long row = (long)b * T, predictions = 0;
+    for (int t = 0; t < T; t++) {
+        bool predicts = t >= begin && t < end && start + t + 1 < to;
+        tokens->at[row + t] = start + t < to ? c->token[start + t] : 0;
+        targets->at[row + t] = predicts ? c->token[start + t + 1] : -1;
+        predictions += predicts;
+    }
+    return predictions;
 }
 
 long corpus_windows(const Corpus *corpus, long from, long to, long first, Ids *tokens,
@@ -119,14 +135,23 @@ long corpus_windows(const Corpus *corpus, long from, long to, long first, Ids *t
 {
     int B = tokens->shape[0], T = tokens->shape[1];
     long predictions = 0;
+    for (int b = 0; b < B; b++)
+        predictions += fill_window(corpus, to, from + (first + b) * T, 0, T - 1, b, tokens,
+                                   targets);
+    return predictions;
+}
+
+long corpus_slide(const Corpus *corpus, long from, long to, int stride, long first,
+                  Ids *tokens, Ids *targets)
+{
+    int B = tokens->shape[0], T = tokens->shape[1];
+    if (stride < 1 || stride > T)
+        misuse("corpus_slide: a stride of %d, windows of %d tokens", stride, T);
+    long predictions = 0;
     for (int b = 0; b < B; b++) {
-        long start = from + (first + b) * T;
-        for (int t = 0; t < T; t++) {
-            bool predicts = t + 1 < T && start + t + 1 < to;
-            tokens->at[b * T + t] = start + t < to ? corpus->token[start + t] : 0;
-            targets->at[b * T + t] = predicts ? corpus->token[start + t + 1] : -1;
-            predictions += predicts;
-        }
+        long window = first + b;
+        predictions += fill_window(corpus, to, from + window * stride,
+                                   window == 0 ? 0 : T - stride, T, b, tokens, targets);
     }
     return predictions;
 }

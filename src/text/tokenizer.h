@@ -1,6 +1,6 @@
 /* tokenizer.h - text to small integers and back.
  *
- * A model reads and writes tokens: integers from 0 to V - 1. Two ways to make them:
+ * A model reads and writes tokens: integers from 0 to V - 1. Two kinds of tokenizer:
  *
  *   "char"   one token for each Unicode character that occurs in the training text, in
  *            order of code point. The text must be UTF-8 without zero bytes.
@@ -10,7 +10,10 @@
  * Byte pairs are joined in the order of their frequency, within chunks only: a word with
  * the space before it, a number, a run of signs; bpe.h tells the rules, ties included.
  * Learning stops early when no pair occurs twice: the vocabulary is then smaller than
- * asked for, and tokenizer_kind() tells the N that was reached. */
+ * asked for, and tokenizer_kind() tells the N that was reached.
+ *
+ * To add a kind, write kind_NAME.c with its row of functions, declare the row in kinds.h,
+ * which tells what each of them does, and name it in the table of tokenizer.c. */
 #ifndef LINEAGE_TOKENIZER_H
 #define LINEAGE_TOKENIZER_H
 
@@ -32,18 +35,22 @@ const char *tokenizer_kind(const Tokenizer *tokenizer); /* "char" or "bpe:1024" 
 int *tokenizer_encode(const Tokenizer *tokenizer, const char *text, long size, long *count,
                       Error *error);
 
-/* The bytes of the tokens, followed by a zero that is not counted; the caller frees them.
- * `size` may be NULL. A token outside [0, V) is misuse. */
-char *tokenizer_decode(const Tokenizer *tokenizer, const int *tokens, long count,
-                       long *size);
-
-/* The bytes of one token, no zero behind them; they live as long as the tokenizer. Of byte
- * pairs, one token need not be a whole character. */
+/* The bytes of one token, without a zero after them; they live as long as the tokenizer.
+ * Of byte pairs, one token need not be a whole character. A token outside [0, V) is
+ * misuse. */
 const char *tokenizer_bytes(const Tokenizer *tokenizer, int token, int *length);
+
+/* Special tokens are marks that no text contains, such as "[MASK]": encoding never yields
+ * them, and their bytes are their names. The special token of that name, or -1; and whether
+ * a token is special, and so nothing to be printed as text. "char" and "bpe" have none. */
+int tokenizer_special(const Tokenizer *tokenizer, const char *name);
+bool tokenizer_is_special(const Tokenizer *tokenizer, int token);
 
 /* The tokenizer as JSON text, for the metadata of a checkpoint; the caller frees it.
  *     {"type":"char","characters":"\n !abc"}
- *     {"type":"bpe","merges":[[116,104],[256,101]]}  number n makes token 256 + n */
+ *     {"type":"bpe","merges":[[116,104],[256,101]]}  number n makes token 256 + n
+ * Byte pairs from elsewhere may number the bytes in another order. They are saved with a
+ * third member, "bytes": 256 numbers, the byte that token 0 stands for, token 1, ... */
 char *tokenizer_save(const Tokenizer *tokenizer);
 
 /* The reverse. NULL with a sentence for what is no such text. */
