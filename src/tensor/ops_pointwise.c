@@ -163,12 +163,7 @@ Tensor *t_exp(Tensor *x)
     return unary(x, t_op("exp", exp_backward, x), exp_value, 0);
 }
 
-static void log_value(long n, float *out, const float *const in[], float constant)
-{
-    (void)constant;
-    for (long i = 0; i < n; i++)
-        out[i] = logf(in[0][i]);
-}
+ROW_FUNCTION(log_value, v_log(IN(0)))
 
 static void log_backward(Op *op)
 {
@@ -262,26 +257,19 @@ Tensor *t_gelu(Tensor *x)
     return unary(x, t_op("gelu", gelu_backward, x), gelu_value, 0);
 }
 
-static float normal_below(float x)
+/* The probability that a normal number is below x. */
+static inline V normal_below(V x)
 {
-    return 0.5f * (1 + erff(x * 0.70710678f));
+    return 0.5f + 0.5f * v_erf(x * 0.70710678f);
 }
 
-static void gelu_erf_value(long n, float *out, const float *const in[], float constant)
+/* Its slope is the density of the normal distribution, exp(-x^2 / 2) / sqrt(2 pi). */
+static inline V gelu_erf_slope_of(V x)
 {
-    (void)constant;
-    for (long i = 0; i < n; i++)
-        out[i] = in[0][i] * normal_below(in[0][i]);
+    return normal_below(x) + x * 0.39894228f * v_exp(-0.5f * x * x);
 }
-
-static void gelu_erf_slope(long n, float *out, const float *const in[], float constant)
-{
-    (void)constant;
-    for (long i = 0; i < n; i++) {
-        float x = in[1][i];
-        out[i] = in[0][i] * (normal_below(x) + x * 0.39894228f * expf(-0.5f * x * x));
-    }
-}
+ROW_FUNCTION(gelu_erf_value, IN(0) * normal_below(IN(0)))
+ROW_FUNCTION(gelu_erf_slope, IN(0) * gelu_erf_slope_of(IN(1)))
 
 static void gelu_erf_backward(Op *op)
 {
