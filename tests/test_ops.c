@@ -912,7 +912,7 @@ static float gelu_value_slightly_off(float x)
 static void gelu_gradient(Op *op, float last)
 {
     const float *x = op_input(op, 0)->data, *g = op_gout(op);
-    float *dx = op_grad(op, 0);
+    float *dx = op_grad(op, 0, NULL);
     for (long i = 0; i < t_size(op_output(op)); i++) {
         float t = tanhf(0.79788456f * (x[i] + 0.044715f * x[i] * x[i] * x[i]));
         float inner = 0.79788456f * (1 + last * 3 * 0.044715f * x[i] * x[i]);
@@ -929,13 +929,13 @@ static void gelu_without_the_last_term(Op *op)
 }
 static void gelu_that_replaces(Op *op)
 {
-    memset(op_grad(op, 0), 0, (size_t)t_size(op_output(op)) * sizeof(float));
+    memset(op_grad(op, 0, NULL), 0, (size_t)t_size(op_output(op)) * sizeof(float));
     gelu_gradient(op, 1);
 }
 static void gelu_that_goes_too_far(Op *op)
 {
     gelu_gradient(op, 1);
-    op_grad(op, 0)[t_size(op_output(op))] += 1e-6f;
+    op_grad(op, 0, NULL)[t_size(op_output(op))] += 1e-6f;
 }
 static void gelu_that_lets_nothing_back(Op *op)
 {

@@ -1,4 +1,5 @@
 /* ops_move.c - the operations that only move numbers about. */
+#include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
 #include "tensor/walk.h"
@@ -36,7 +37,7 @@ static void rows_backward(Op *op)
 {
     const Tensor *table = op_input_shape(op, 0);
     Lookup *l = op_saved(op);
-    l->out = op_grad(op, 0);
+    l->out = op_grad(op, 0, NULL);
     l->table = op_gout(op);
     l->row = table->stride[0];
     parallel_for(l->columns, 64, give_back, l);
@@ -78,7 +79,7 @@ static void concat_backward(Op *op)
         const Tensor *x = op_input_shape(op, i);
         if (op_wants(op, i)) {
             bool add;
-            float *grad = op_grad_to(op, i, &add);
+            float *grad = op_grad(op, i, &add);
             walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
                  &(Walked){(float *)g, y->stride});
         }

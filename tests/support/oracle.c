@@ -130,7 +130,7 @@ static void mixture_backward(Op *op)
     const Trial *t = *(Trial **)op_saved(op);
     for (int k = 0; k < op_inputs(op); k++) {
         const Tensor *y = op_input_shape(op, k);
-        float *dy = op_grad(op, k);
+        float *dy = op_grad(op, k, NULL);
         for (long i = 0; i < t_size(y); i++)
             dy[offset(y, i)] += op_gout(op)[0] * t->weight[k][i];
     }
@@ -444,6 +444,14 @@ bool oracle_holds_on_threads(const OpCase *c, Error *error)
     }
     trial_free(&one);
     return same && oracle_agrees(c, &setting, error);
+}
+
+float element(const Tensor *x, const int *index)
+{
+    long place = 0;
+    for (int d = 0; d < x->rank; d++)
+        place += index[d] * x->stride[d];
+    return x->data[place];
 }
 
 /* ---- Mistakes ---- */

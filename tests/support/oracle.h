@@ -12,7 +12,7 @@
 #define LINEAGE_ORACLE_H
 
 #include "scalar/scalar.h"
-#include "tensor/tensor.h"
+#include "tensor/op.h"
 
 enum { MOST_INPUTS = 3, ORACLE_SEED = 20240229 };
 #define ORACLE_TOLERANCE 1e-5
@@ -110,6 +110,9 @@ bool oracle_holds(const OpCase *c, Error *error);
 /* The same, contiguous, with 1, 2 and 3 threads: values and gradients must agree with the
  * definition and, among each other, bit for bit. */
 bool oracle_holds_on_threads(const OpCase *c, Error *error);
+
+/* The element at an index, with the strides of x. */
+float element(const Tensor *x, const int *index);
 
 /* What is printed to stderr by a function that makes a mistake: it is run in a process of
  * its own, which must abort. The text is overwritten by the next call. */
