@@ -98,6 +98,9 @@ EACH(relu, s_relu(x))
 CALL(silu, t_silu(in[0]))
 EACH(silu, s_mul(x, s_sigmoid(x)))
 
+CALL(softplus, t_softplus(in[0]))
+EACH(softplus, s_log(s_plus(s_exp(x), 1)))
+
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
 static Scalar *gelu_of(Scalar *x)
 {
@@ -479,6 +482,7 @@ static const OpCase cases[] = {
     {ONE(sigmoid, 3, 5, 7)},
     {ONE(relu, 3, 5, 7), .domain = {NOT_ZERO}},
     {ONE(silu, 3, 5, 7)},
+    {ONE(softplus, 3, 5, 7)},
     {ONE(gelu, 3, 5, 7)},
     {ONE(gelu_erf, 3, 5, 7)},
     {ONE(dropout, 3, 5, 7), .number = 0.3f, .once = true},
@@ -603,7 +607,7 @@ START_TEST(element_wise_operations_agree_on_every_rank)
 {
     static const char *const names[] = {"scale",    "exp",       "log",  "tanh",
                                         "relu",     "sigmoid",   "silu", "gelu",
-                                        "gelu_erf", "contiguous"};
+                                        "gelu_erf", "softplus",  "contiguous"};
     static const Shape shapes[] = {SHAPE(),        SHAPE(1),    SHAPE(17),
                                    SHAPE(33, 3),   SHAPE(3, 1), SHAPE(2, 3, 1, 5, 1, 7),
                                    SHAPE(3, 1031), SHAPE(0),    SHAPE(3, 0, 5)};
@@ -754,6 +758,7 @@ static const OpCase large_cases[] = {
     {ONE(log, 131, 129), .domain = {POSITIVE}},
     {ONE(gelu, 131, 129)},
     {ONE(gelu_erf, 131, 129)},
+    {ONE(softplus, 131, 129)},
     {ONE(dropout, 131, 129), .number = 0.3f, .once = true},
     {ONE(sum, 131, 129), .dimension = 0},
     {ONE(sum, 131, 129), .dimension = 1},

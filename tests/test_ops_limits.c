@@ -73,6 +73,7 @@ START_TEST(nan_is_never_hidden)
                              t_silu(x),
                              t_gelu(x),
                              t_gelu_erf(x),
+                             t_softplus(x),
                              t_scale(x, 0),
                              t_softmax(x), //
                              t_layer_norm(x, row, row, 1e-5f)};
@@ -297,6 +298,10 @@ static double exact_silu(double x)
 {
     return x * exact_sigmoid(x);
 }
+static double exact_softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
 
 /* The worst error relative to the exact value. Results so small that floats run out of
  * digits, or too large for one, only have to say so. */
@@ -341,11 +346,12 @@ START_TEST(the_functions_are_as_exact_as_promised)
         worst_by_input(x, t_silu(x), exact_silu),
         worst_by_input(x, t_gelu(x), exact_gelu),
         worst_by_input(x, t_gelu_erf(x), exact_gelu_erf),
+        worst_relative(x, t_softplus(x), exact_softplus),
     };
-    static const char *const name[] = {"exp",  "sigmoid", "tanh",
-                                       "silu", "gelu",    "gelu_erf"};
-    static const double promised[] = {2e-7, 3e-7, 3e-7, 2e-7, 3e-7, 2e-7};
-    for (int i = 0; i < 6; i++)
+    static const char *const name[] = {"exp",  "sigmoid",  "tanh",    "silu",
+                                       "gelu", "gelu_erf", "softplus"};
+    static const double promised[] = {2e-7, 3e-7, 3e-7, 2e-7, 3e-7, 2e-7, 3e-7};
+    for (int i = 0; i < 7; i++)
         ck_assert_msg(got[i] <= promised[i], "%s is off by %g", name[i], got[i]);
     tape_free(tape);
 }
@@ -368,6 +374,25 @@ START_TEST(exp_keeps_to_its_borders)
     ck_assert_float_eq(t_tanh(x)->data[1], 1);
     ck_assert_float_eq(t_sigmoid(x)->data[0], 0);
     ck_assert_float_eq(t_sigmoid(x)->data[1], 1);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(softplus_neither_overflows_nor_vanishes_too_soon)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    const float x[] = {20, 1e30f, INFINITY, 0, -20, -1e30f, -INFINITY};
+    Tensor *in = t_keep_grad(t_zeros(tape, 7));
+    memcpy(in->data, x, sizeof x);
+    Tensor *y = t_softplus(in);
+    ck_assert_mem_eq(y->data, x, 3 * sizeof *x);
+    ck_assert_float_eq_tol(y->data[3], logf(2), 1e-7);
+    ck_assert_float_eq_tol(y->data[4], expf(-20), 1e-7f * expf(-20));
+    ck_assert(y->data[5] == 0 && y->data[6] == 0);
+    backward(t_sum_all(y));
+    const float slope[] = {1, 1, 1, 0.5f, expf(-20), 0, 0};
+    for (int i = 0; i < 7; i++)
+        ck_assert_float_eq_tol(t_grad(in)[i], slope[i], 1e-6f * slope[i] + 1e-30f);
     tape_free(tape);
 }
 END_TEST
@@ -554,4 +579,5 @@ SUITE("ops_limits", 20, a_softmax_row_with_nothing_to_see_is_zero_with_finite_gr
       what_was_dropped_gets_no_gradient_and_the_rest_is_scaled_alike,
       every_call_and_every_step_drops_something_else_but_a_repeated_step_the_same,
       the_functions_are_as_exact_as_promised, exp_keeps_to_its_borders,
+      softplus_neither_overflows_nor_vanishes_too_soon,
       every_mistake_aborts_with_a_sentence, a_mistake_names_the_last_place_known)

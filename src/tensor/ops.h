@@ -20,8 +20,9 @@ Tensor *t_exp(Tensor *x);
 Tensor *t_log(Tensor *x);
 Tensor *t_tanh(Tensor *x);
 Tensor *t_sigmoid(Tensor *x);
-Tensor *t_relu(Tensor *x); /* slope 0 at 0 */
-Tensor *t_silu(Tensor *x); /* x sigmoid(x) */
+Tensor *t_relu(Tensor *x);     /* slope 0 at 0 */
+Tensor *t_silu(Tensor *x);     /* x sigmoid(x) */
+Tensor *t_softplus(Tensor *x); /* log(1 + exp(x)), without overflow, exact near 0 */
 
 /* GELU, x times the probability that a normal number is below x (Hendrycks and Gimpel
  * 2016): by its approximation with tanh, as GPT-2 has it, and exactly with erf, as BERT has
@@ -29,8 +30,9 @@ Tensor *t_silu(Tensor *x); /* x sigmoid(x) */
 Tensor *t_gelu(Tensor *x);
 Tensor *t_gelu_erf(Tensor *x);
 
-/* On a training tape each element becomes 0 with probability p and is divided by 1 - p
- * else; on any other tape x itself is returned. 0 <= p < 1. */
+/* On a training tape each element becomes 0 with probability p; otherwise it is divided by
+ * 1 - p, so that the expected value stays the same. On any other tape x itself is returned.
+ * 0 <= p < 1. */
 Tensor *t_dropout(Tensor *x, float p);
 
 /* Sums: over one dimension, which disappears, or over everything, giving a shape (). */

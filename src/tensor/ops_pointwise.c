@@ -231,6 +231,26 @@ Tensor *t_silu(Tensor *x)
     return unary(x, t_op("silu", silu_backward, x), silu_value, 0);
 }
 
+/* log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|), which does not overflow. What
+ * 1 + e rounds away is added again, or all would be lost where e is small. */
+static inline V softplus_of(V x)
+{
+    V e = v_exp(v_choose(x > 0, -x, x)), sum = 1 + e;
+    return v_max(x, v_all(0)) + (v_log_inside(sum, (VI){0}) + (e - (sum - 1)));
+}
+ROW_FUNCTION(softplus_value, softplus_of(IN(0)))
+ROW_FUNCTION(softplus_slope, IN(0) * v_sigmoid(IN(1)))
+
+static void softplus_backward(Op *op)
+{
+    by_input(op, softplus_slope);
+}
+
+Tensor *t_softplus(Tensor *x)
+{
+    return unary(x, t_op("softplus", softplus_backward, x), softplus_value, 0);
+}
+
 /* (1 + tanh(u)) / 2 is sigmoid(2u), which costs one exp: 2u = 2 sqrt(2/pi) (x + 0.044715
  * x^3). */
 static inline V gelu_gate(V x)
@@ -257,7 +277,7 @@ Tensor *t_gelu(Tensor *x)
 }
 
 /* The probability that a normal number is below x. */
-static inline V normal_below(V x)
+static inline V normal_cdf(V x)
 {
     return 0.5f + 0.5f * v_erf(x * 0.70710678f);
 }
@@ -265,9 +285,9 @@ static inline V normal_below(V x)
 /* Its slope is the density of the normal distribution, exp(-x^2 / 2) / sqrt(2 pi). */
 static inline V gelu_erf_slope_of(V x)
 {
-    return normal_below(x) + x * 0.39894228f * v_exp(-0.5f * x * x);
+    return normal_cdf(x) + x * 0.39894228f * v_exp(-0.5f * x * x);
 }
-ROW_FUNCTION(gelu_erf_value, IN(0) * normal_below(IN(0)))
+ROW_FUNCTION(gelu_erf_value, IN(0) * normal_cdf(IN(0)))
 ROW_FUNCTION(gelu_erf_slope, IN(0) * gelu_erf_slope_of(IN(1)))
 
 static void gelu_erf_backward(Op *op)

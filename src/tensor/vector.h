@@ -120,7 +120,7 @@ static inline float v_sum(V v)
     return v[0];
 }
 
-static inline float v_greatest(V v)
+static inline float v_max_lane(V v)
 {
     UNROLL
     for (int width = LANES; width > 1; width /= 2)
@@ -157,17 +157,15 @@ static inline V v_exp(V x)
     return v_choose(x < -86.6f, v_all(0), y);
 }
 
-/* log(x). x = 2^n (1 + f) with n whole and -1/3 <= f < 1/3; then log(1 + f) is f - f^2 / 2 +
- * f^3 P(f), P a minimax polynomial, and n log(2) is added in two parts. Error at most 0.98 units
- * in the last place, over all floats. log(0) = -infinity; NaN below 0, and where x is NaN. */
-static inline V v_log(V x)
+/* n log(2) + log(x) for x from 2^-126 up, finite. x = 2^m (1 + f) with m whole and -1/3 <= f <
+ * 1/3; log(1 + f) is f - f^2 / 2 + f^3 P(f), P a minimax polynomial, and (n + m) log(2) is
+ * added in two parts. */
+static inline V v_log_inside(V x, VI n)
 {
     const unsigned two_thirds = 0x3f2aaaab; /* as bits */
-    VI small = x < 0x1p-126f;               /* no exponent bits are left */
-    VU bits = (VU)v_choose(small, x * 0x1p23f, x);
-    VI exponent = (VI)(bits - two_thirds) >> 23;
-    V n = __builtin_convertvector(exponent - (small & 23), V);
-    V f = (V)(bits - ((VU)exponent << 23)) - 1;
+    VI m = (VI)((VU)x - two_thirds) >> 23;
+    V f = (V)((VU)x - ((VU)m << 23)) - 1;
+    V whole = __builtin_convertvector(m + n, V);
 
     V p = -1.28910911e-1f * f + 1.39843200e-1f;
     p = p * f - 1.21843788e-1f;
@@ -177,8 +175,15 @@ static inline V v_log(V x)
     p = p * f - 2.49997977e-1f;
     p = p * f + 3.33332160e-1f;
     p = p * f - 0.5f;
-    V y = n * -2.12194440e-4f + p * f * f + f + n * 0.693359375f;
+    return whole * -2.12194440e-4f + p * f * f + f + whole * 0.693359375f;
+}
 
+/* log(x). Error at most 0.98 units in the last place, over all floats. log(0) = -infinity; NaN
+ * below 0, and where x is NaN. */
+static inline V v_log(V x)
+{
+    VI small = x < 0x1p-126f; /* no exponent bits are left: 2^23 x has some */
+    V y = v_log_inside(v_choose(small, x * 0x1p23f, x), small & -23);
     V border = v_choose(x < 0, v_all(NAN), v_choose(x == 0, v_all(-INFINITY), x));
     return v_choose((x > 0) & (x < INFINITY), y, border);
 }
