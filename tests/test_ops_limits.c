@@ -445,7 +445,22 @@ MISTAKE(target_too_small, t_cross_entropy(leaf(2, 3), some_ids(tape, 2, -2)))
 MISTAKE(id_too_large, t_rows(leaf(5, 3), some_ids(tape, 2, 5)))
 MISTAKE(id_negative, t_rows(leaf(5, 3), some_ids(tape, 2, -1)))
 MISTAKE(no_table, t_rows(leaf(2, 5, 3), some_ids(tape, 2, 0)))
-MISTAKE(turned_table, t_rows(t_transpose(leaf(5, 3)), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_wide, t_add_rows(leaf(5, 3), leaf(2, 4), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_many, t_add_rows(leaf(5, 3), leaf(3, 3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_rank, t_add_rows(leaf(5, 3), leaf(3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_into, t_add_rows(leaf(2, 5, 3), leaf(2, 3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_id, t_add_rows(leaf(5, 3), leaf(2, 3), some_ids(tape, 2, 5)))
+MISTAKE(add_rows_tapes, t_add_rows(leaf(5, 3), leaf(2, 3), some_ids(fresh(), 2, 0)))
+MISTAKE(pick_rank, t_pick(leaf(2, 3), some_ids(tape, 2, 0)))
+MISTAKE(pick_rows, t_pick(t_reshape(leaf(3), 1, 3), ids_new(tape, 2, 3)))
+MISTAKE(pick_number, t_pick(t_sum_all(leaf(3)), some_ids(tape, 2, 0)))
+MISTAKE(pick_id, t_pick(leaf(3), some_ids(tape, 2, 3)))
+MISTAKE(pick_negative, t_pick(leaf(3), some_ids(tape, 2, -1)))
+MISTAKE(topk_too_many, t_topk(leaf(2, 3), 4, &(Ids *){NULL}))
+MISTAKE(topk_negative, t_topk(leaf(2, 3), -1, &(Ids *){NULL}))
+MISTAKE(topk_number, t_topk(t_sum_all(leaf(3)), 1, &(Ids *){NULL}))
+MISTAKE(range_backward, ids_range(tape, 3, 1))
+MISTAKE(range_negative, ids_range(tape, -1, 1))
 MISTAKE(concat_sizes, t_concat(parts(leaf(2, 3), leaf(2, 4)), 2, 0))
 MISTAKE(concat_ranks, t_concat(parts(leaf(2, 3), leaf(3)), 2, 0))
 MISTAKE(concat_dimension, t_concat(parts(leaf(2, 3), leaf(2, 3)), 2, 2))
@@ -517,12 +532,27 @@ static const struct {
     {too_few_targets, "cross_entropy: (4, 3) has not one row for each of the 2 targets"},
     {target_too_large, "cross_entropy: target 3 is not one of the 3 of (2, 3)"},
     {target_too_small, "cross_entropy: target -2 is not one of the 3 of (2, 3)"},
-    {id_too_large, "rows: id 5 is not in the table (5, 3)"},
-    {id_negative, "rows: id -1 is not in the table (5, 3)"},
-    {no_table, "rows: (2, 5, 3) is not a table with contiguous rows"},
-    {turned_table, "rows: (3, 5) is not a table with contiguous rows"},
-    {concat_sizes, "concat: (2, 3) and (2, 4) differ beside dimension 0"},
-    {concat_ranks, "concat: (2, 3) and (3,) differ beside dimension 0"},
+    {id_too_large, "rows: id 5 is not one of the 5 rows of (5, 3)"},
+    {id_negative, "rows: id -1 is not one of the 5 rows of (5, 3)"},
+    {no_table, "rows: (2, 5, 3) is not a table, or ids of (2,) have too many dimensions"},
+    {add_rows_wide, "add_rows: (5, 3), rows (2, 4) and ids of (2,) do not fit"},
+    {add_rows_many, "add_rows: (5, 3), rows (3, 3) and ids of (2,) do not fit"},
+    {add_rows_rank, "add_rows: (5, 3), rows (3,) and ids of (2,) do not fit"},
+    {add_rows_into, "add_rows: (2, 5, 3), rows (2, 3) and ids of (2,) do not fit"},
+    {add_rows_id, "add_rows: id 5 is not one of the 5 rows of (5, 3)"},
+    {add_rows_tapes, "add_rows: inputs are on two different tapes"},
+    {pick_rank, "pick: ids of (2,) do not fit the rows of (2, 3)"},
+    {pick_rows, "pick: ids of (2, 3) do not fit the rows of (1, 3)"},
+    {pick_number, "pick: ids of (2,) do not fit the rows of ()"},
+    {pick_id, "pick: id 3 is not one of the 3 columns of (3,)"},
+    {pick_negative, "pick: id -1 is not one of the 3 columns of (3,)"},
+    {topk_too_many, "topk: the rows of (2, 3) do not have 4 entries"},
+    {topk_negative, "topk: the rows of (2, 3) do not have -1 entries"},
+    {topk_number, "topk: the rows of () do not have 1 entries"},
+    {range_backward, "ids_range: 3 .. 1 is not a range"},
+    {range_negative, "ids_range: -1 .. 1 is not a range"},
+    {concat_sizes, "concat: (2, 3) and (2, 4) differ in more than dimension 0"},
+    {concat_ranks, "concat: (2, 3) and (3,) differ in more than dimension 0"},
     {concat_dimension, "concat: (2, 3) has no dimension 2"},
     {stack_sizes, "stack: (2, 3) and (3, 2) differ"},
     {stack_ranks, "stack: (2, 3) and (3,) differ"},
