@@ -97,7 +97,7 @@ static void take(NamedRows *n)
 static void put(NamedRows *n)
 {
     bool small = n->count * n->columns < WORTH_IT;
-    parallel_for(n->columns, small ? n->columns : 64, put_columns, n);
+    parallel_for(n->columns, small ? 1 + n->columns : 64, put_columns, n);
 }
 
 static void rows_backward(Op *op)
