@@ -29,10 +29,10 @@ static bool may_include(const char *folder, const char *line)
     if (sscanf(line, " # include \"%255[^\"]\"", included) != 1)
         return true;
     size_t length = strcspn(included, "/");
-    bool chapter = strncmp(folder, "chapters/", 9) == 0;
+    bool chapter = strncmp(folder, "chapters", 8) == 0;
     if (!included[length]) /* a neighbour: only chapters name them without a folder */
         return chapter;
-    const char *own = strchr(folder, '/') + 1;
+    const char *slash = strchr(folder, '/'), *own = slash ? slash + 1 : folder;
     int from = chapter ? CHAPTER : level_of(own, strlen(own)),
         to = level_of(included, length);
     bool same = strlen(own) == length && strncmp(own, included, length) == 0;
@@ -80,6 +80,7 @@ START_TEST(arrows_between_rooms_point_one_way)
     glob_t paths = {0};
     ck_assert_int_eq(glob("src/*/*.[ch]", 0, NULL, &paths), 0);
     ck_assert_int_eq(glob("chapters/*/*.[ch]", GLOB_APPEND, NULL, &paths), 0);
+    ck_assert_int_eq(glob("chapters/*.[ch]", GLOB_APPEND, NULL, &paths), 0);
     ck_assert_uint_gt(paths.gl_pathc, 50);
     for (size_t i = 0; i < paths.gl_pathc; i++)
         check_file(paths.gl_pathv[i]);

@@ -29,7 +29,9 @@ static void add_options(Run *run)
         option_choice("split", &l->split, "all|val",
                       "eval: all of the data, or its last 10%"),
         option_choice("past", &l->past, "window|full",
-                      "eval: each window alone, or with all the past that it can use"),
+                      "eval: each window alone, or with as much past as it can use"),
+        option_choice("synthetic", &l->synthetic, "none|" SYNTHETIC_NAMES,
+                      "a task of random tokens in place of --data"),
     };
     run_add_options(run, "reading and writing", options, COUNT(options));
 }
@@ -50,7 +52,24 @@ static char *read_data(const char *path, long *size, Error *error)
     return text;
 }
 
-bool language_read(Language *l, Error *error)
+/* The tokens are characters, so that what the task asks can be read. */
+static bool read_synthetic(Language *l, Error *error)
+{
+    Synthetic task = language_synthetic(l);
+    const char *characters = synthetic_characters(task);
+    if (run_option(&l->run, "data")->given || run_option(&l->run, "tokenizer")->given)
+        return fail(error, "--synthetic makes its own tokens: leave --data and --tokenizer "
+                           "out");
+    if (!synthetic_fits(task, *l->context, error))
+        return false;
+    if (!l->tokenizer)
+        l->tokenizer = tokenizer_train("char", characters, (long)strlen(characters), error);
+    return l->tokenizer &&
+           (tokenizer_size(l->tokenizer) == synthetic_vocabulary(task) ||
+            fail(error, "the model was trained on something else than this --synthetic"));
+}
+
+static bool read_text(Language *l, Error *error)
 {
     const char *path = l->run.data;
     long size, count = 0;
@@ -70,10 +89,16 @@ bool language_read(Language *l, Error *error)
     return true;
 }
 
+bool language_read(Language *l, Error *error)
+{
+    return l->synthetic ? read_synthetic(l, error) : read_text(l, error);
+}
+
 static bool read_for_training(Run *run, Error *error)
 {
     Language *l = (Language *)run;
-    if (!language_read(l, error) || !corpus_fits(&l->corpus, *l->context, run->data, error))
+    if (!language_read(l, error) ||
+        (!l->synthetic && !corpus_fits(&l->corpus, *l->context, run->data, error)))
         return false;
     if (!l->vocabulary)
         l->vocabulary = tokenizer_size(l->tokenizer);
@@ -118,45 +143,66 @@ static char *tokens_text(Run *run)
 
 /* ---- What the run asks for ---- */
 
-static bool fill_learner(Run *run, Learner *learner, Error *error)
+/* A recurrent model hands its state from batch to batch of a text. */
+static bool carry_state(Language *l, Learner *learner, Error *error)
 {
-    Language *l = (Language *)run;
+    const Run *run = &l->run;
+    if (!corpus_feeds(&l->corpus, run->batch, *l->context, run->data, error))
+        return false;
+    l->carried = run->model->memory_new(run->model, run->batch);
+    learner->carried = l->carried->states;
+    return true;
+}
+
+/* What counting reaches, for the picture. */
+static void count_levels(Language *l, Learner *learner)
+{
     int V = tokenizer_size(l->tokenizer);
-    if (run->model->context == 0) {
-        if (!corpus_feeds(&l->corpus, run->batch, *l->context, run->data, error))
-            return false;
-        l->carried = run->model->memory_new(run->model, run->batch);
-        learner->carried = l->carried->states;
-    }
-    language_make_generator(l);
     l->levels[0] = (PlotReference){"counting tokens",
                                    corpus_counting_loss(&l->corpus, V, false)};
     l->levels[1] = (PlotReference){"counting pairs",
                                    corpus_counting_loss(&l->corpus, V, true)};
     learner->levels = l->levels;
     learner->level_count = V <= MOST_COUNTED ? 2 : 1;
+}
+
+static bool fill_learner(Run *run, Learner *learner, Error *error)
+{
+    Language *l = (Language *)run;
+    bool recurrent = run->model->context == 0;
+    if (!l->synthetic && recurrent && !carry_state(l, learner, error))
+        return false;
+    if (!l->synthetic)
+        count_levels(l, learner);
+    language_make_generator(l);
     learner->tokens_per_step = (long)run->batch * *l->context;
     learner->loss = next_token_loss;
     learner->validate = language_validate;
-    learner->show = run->shows ? language_show : NULL;
+    learner->show = run->shows || l->synthetic ? language_show : NULL;
     return true;
 }
 
 static void identity(Run *run, char *text, size_t size)
 {
     const Language *l = (const Language *)run;
-    snprintf(text, size, "tokenizer %s, text %016llx", tokenizer_kind(l->tokenizer),
-             (unsigned long long)l->corpus_hash);
+    if (l->synthetic)
+        snprintf(text, size, "synthetic task %d", l->synthetic);
+    else
+        snprintf(text, size, "tokenizer %s, text %016llx", tokenizer_kind(l->tokenizer),
+                 (unsigned long long)l->corpus_hash);
 }
 
 static void plan(Run *run)
 {
     const Language *l = (const Language *)run;
     int V = tokenizer_size(l->tokenizer);
-    printf("The text: %s, %ld tokens, %d different ones (%s).\n"
-           "The last tenth of it is kept for validation.\n"
-           "A model that knows nothing has a loss of log %d = %.2f.\n",
-           run->data, l->corpus.size, V, tokenizer_kind(l->tokenizer), V, log(V));
+    if (l->synthetic)
+        printf("A synthetic task over %d tokens.\n", V);
+    else
+        printf("The text: %s, %ld tokens, %d different ones (%s).\n"
+               "The last tenth of it is kept for validation.\n",
+               run->data, l->corpus.size, V, tokenizer_kind(l->tokenizer));
+    printf("A model that knows nothing has a loss of log %d = %.2f.\n", V, log(V));
 }
 
 static void try_next(Run *run)

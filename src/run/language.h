@@ -17,6 +17,7 @@
 
 #include "run/generator.h"
 #include "run/run.h"
+#include "text/synthetic.h"
 #include "text/text.h"
 #include "text/tokenizer.h"
 
@@ -33,6 +34,7 @@ typedef struct {
     /* What the options say. */
     const char *tokenizer_kind, *prompt;
     int tokens, split, past;
+    int synthetic; /* 0: none, otherwise 1 + the Synthetic */
     SamplerSettings sampling;
 
     /* What there is. */
@@ -42,7 +44,8 @@ typedef struct {
     uint64_t corpus_hash;
     Memory *carried; /* of a batch, where the state goes on from batch to batch */
     Generator *generator;
-    int first; /* the token that samples begin after */
+    int first;       /* the token that samples begin after */
+    double accuracy; /* of the last validation: predictions that were the most probable */
     PlotReference levels[2];
 } Language;
 
@@ -50,7 +53,8 @@ extern const Task next_token;
 
 /* ---- For the chapter's own verbs ---- */
 
-/* Makes the tokens of --data ready, by the tokenizer there is or by a new one. */
+/* Makes the tokens of --data ready, by the tokenizer there is or by a new one; or a synthetic
+ * task in its place. */
 bool language_read(Language *language, Error *error);
 
 /* A verb: draws the attention weights that the model has labelled "attention" while it reads
@@ -58,6 +62,12 @@ bool language_read(Language *language, Error *error);
 bool language_attention(void *language, Error *error);
 
 /* ---- Its parts: measure.c and write.c ---- */
+
+/* The task of --synthetic, which must have been given. */
+static inline Synthetic language_synthetic(const Language *language)
+{
+    return (Synthetic)(language->synthetic - 1);
+}
 
 /* The loss of the batch of a step, and that of the validation split, for the trainer. */
 Tensor *next_token_loss(void *language, Tape *tape, long step);

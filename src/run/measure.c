@@ -3,102 +3,141 @@
 #include "tensor/ops.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { EVALUATION_TOKENS = 512 };
+enum {
+    EVALUATION_TOKENS = 512, /* at a time */
+    SYNTHETIC_ROWS = 512,    /* of the validation split of a synthetic task */
+    OVERLAP = 8              /* windows slide on by one part in so many */
+};
+
+/* ---- A batch to learn from ---- */
+
+/* Fills a batch; returns how many tokens the carried state stands for. */
+static long next_batch(Language *l, long step, Ids *tokens, Ids *targets)
+{
+    uint64_t seed = (uint64_t)l->run.seed;
+    if (l->carried)
+        return corpus_continue(&l->corpus, seed, step, tokens, targets);
+    if (l->synthetic)
+        synthetic_batch(language_synthetic(l), SYNTHETIC_TRAINING, seed, step, tokens,
+                        targets);
+    else
+        corpus_batch(&l->corpus, seed, step, tokens, targets);
+    return 0;
+}
 
 Tensor *next_token_loss(void *self, Tape *tape, long step)
 {
     Language *l = self;
     const Model *m = l->run.model;
-    uint64_t seed = (uint64_t)l->run.seed;
-    int B = l->run.batch, T = *l->context;
-    Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);
-    long past = 0;
-    if (l->carried)
-        past = corpus_continue(&l->corpus, seed, step, tokens, targets);
-    else
-        corpus_batch(&l->corpus, seed, step, tokens, targets);
+    Ids *tokens = ids_new(tape, l->run.batch, *l->context);
+    Ids *targets = ids_new(tape, l->run.batch, *l->context);
+    long past = next_batch(l, step, tokens, targets);
     Tensor *x = m->forward(m, tokens, l->carried, (int)past);
     Tensor *loss = t_cross_entropy(m->head(m, x), targets);
     return m->extra_loss ? t_add(loss, m->extra_loss(m, tape)) : loss;
 }
 
-/* A loss in the making. */
+/* ---- Measuring ---- */
+
+/* What is being measured. */
 typedef struct {
-    double sum;
-    long predictions;
-} Mean;
+    double loss; /* the sum of all predictions' */
+    long predictions, right;
+} Measure;
 
-static void add_loss(Mean *mean, Tensor *logits, const Ids *targets, long predictions)
+static void add_predictions(Measure *measure, Tensor *logits, const Ids *targets)
 {
-    mean->sum += (double)predictions * (double)t_item(t_cross_entropy(logits, targets));
-    mean->predictions += predictions;
-}
-
-/* Over tokens from .. to - 1, each window alone. */
-static Mean loss_of_windows(Language *l, long from, long to)
-{
-    int T = *l->context, B = EVALUATION_TOKENS / T > 1 ? EVALUATION_TOKENS / T : 1;
-    Tape *tape = l->run.inference;
-    Mean mean = {0, 0};
-    for (long window = 0; from + window * T < to; window += B) {
-        tape_reset(tape, 0);
-        Ids *tokens = ids_new(tape, B, T), *targets = ids_new(tape, B, T);
-        long n = corpus_windows(&l->corpus, from, to, window, tokens, targets);
-        add_loss(&mean, model_logits(l->run.model, tokens, NULL, 0), targets, n);
+    long predictions = 0;
+    int V = logits->shape[2];
+    for (long i = 0; i < targets->size; i++) {
+        if (targets->at[i] < 0)
+            continue;
+        const float *row = logits->data + i * V;
+        int best = 0;
+        for (int v = 1; v < V; v++)
+            best = row[v] > row[best] ? v : best;
+        measure->right += best == targets->at[i];
+        predictions++;
     }
-    return mean;
+    measure->loss += (double)predictions * (double)t_item(t_cross_entropy(logits, targets));
+    measure->predictions += predictions;
 }
 
-/* The same with a state that is carried from window to window: one long text. */
-static Mean loss_of_one_text(Language *l, long from, long to)
+/* B windows of T tokens, on the tape that measures. */
+static void new_windows(Language *l, int B, Ids **tokens, Ids **targets)
 {
-    Tape *tape = l->run.inference;
-    Memory *memory = l->run.model->memory_new(l->run.model, 1);
-    Mean mean = {0, 0};
-    for (long at = from; at + 1 < to; at += EVALUATION_TOKENS) {
-        int T = (int)(to - 1 - at < EVALUATION_TOKENS ? to - 1 - at : EVALUATION_TOKENS);
-        tape_reset(tape, 0);
-        Ids *tokens = ids_new(tape, 1, T), *targets = ids_new(tape, 1, T);
-        memcpy(tokens->at, l->corpus.token + at, (size_t)T * sizeof *tokens->at);
-        memcpy(targets->at, l->corpus.token + at + 1, (size_t)T * sizeof *targets->at);
-        add_loss(&mean, model_logits(l->run.model, tokens, memory, (int)(at - from)),
-                 targets, T);
+    tape_reset(l->run.inference, 0);
+    *tokens = ids_new(l->run.inference, B, *l->context);
+    *targets = ids_new(l->run.inference, B, *l->context);
+}
+
+static int windows_at_once(const Language *l)
+{
+    return EVALUATION_TOKENS / *l->context > 1 ? EVALUATION_TOKENS / *l->context : 1;
+}
+
+/* Tokens from .. to - 1, each window alone. */
+static Measure measure_windows(Language *l, long from, long to)
+{
+    Measure measure = {0, 0, 0};
+    int B = windows_at_once(l);
+    for (long first = 0;; first += B) {
+        Ids *tokens, *targets;
+        new_windows(l, B, &tokens, &targets);
+        if (corpus_windows(&l->corpus, from, to, first, tokens, targets) == 0)
+            return measure;
+        add_predictions(&measure, model_logits(l->run.model, tokens, NULL, 0), targets);
+    }
+}
+
+/* The same with as much past as the model can use: a recurrent model carries its state from
+ * window to window, and any other sees windows that overlap. */
+static Measure measure_with_past(Language *l, long from, long to)
+{
+    Measure measure = {0, 0, 0};
+    const Model *m = l->run.model;
+    bool recurrent = m->context == 0;
+    Memory *memory = recurrent ? m->memory_new(m, 1) : NULL;
+    int T = *l->context, B = recurrent ? 1 : windows_at_once(l);
+    int stride = recurrent ? T : (T + OVERLAP - 1) / OVERLAP;
+    for (long first = 0;; first += B) {
+        Ids *tokens, *targets;
+        new_windows(l, B, &tokens, &targets);
+        if (corpus_slide(&l->corpus, from, to, stride, first, tokens, targets) == 0)
+            break;
+        int past = recurrent ? (int)(first * T) : 0;
+        add_predictions(&measure, model_logits(m, tokens, memory, past), targets);
     }
     memory_free(memory);
-    return mean;
+    return measure;
 }
 
-/* The same with a window that slides on by one token: every prediction but those of the
- * first window is the last of its own. */
-static Mean loss_of_sliding(Language *l, long from, long to)
+static Measure measure_synthetic(Language *l)
 {
-    const Model *m = l->run.model;
-    int T = *l->context, B = EVALUATION_TOKENS / T > 1 ? EVALUATION_TOKENS / T : 1;
-    Tape *tape = l->run.inference;
-    Mean mean = loss_of_windows(l, from, from + T < to ? from + T : to);
-    for (long end = from + T; end < to; end += B) {
-        int rows = (int)(to - end < B ? to - end : B);
-        tape_reset(tape, 0);
-        Ids *tokens = ids_new(tape, rows, T), *targets = ids_new(tape, rows, 1);
-        for (int b = 0; b < rows; b++) {
-            memcpy(tokens->at + (long)b * T, l->corpus.token + end + b - T,
-                   (size_t)T * sizeof *tokens->at);
-            targets->at[b] = l->corpus.token[end + b];
-        }
-        Tensor *last = t_slice(m->forward(m, tokens, NULL, 0), 1, T - 1, T);
-        add_loss(&mean, m->head(m, last), targets, rows);
+    Measure measure = {0, 0, 0};
+    int B = windows_at_once(l);
+    for (long row = 0; row < SYNTHETIC_ROWS; row += B) {
+        Ids *tokens, *targets;
+        new_windows(l, B, &tokens, &targets);
+        synthetic_batch(language_synthetic(l), SYNTHETIC_VALIDATION, 0, row / B, tokens,
+                        targets);
+        add_predictions(&measure, model_logits(l->run.model, tokens, NULL, 0), targets);
     }
-    return mean;
+    return measure;
 }
 
 double language_validate(void *self)
 {
     Language *l = self;
-    Mean mean = loss_of_windows(l, l->corpus.train, l->corpus.size);
-    return mean.predictions ? mean.sum / (double)mean.predictions : NAN;
+    Measure measure = l->synthetic ? measure_synthetic(l)
+                                   : measure_windows(l, l->corpus.train, l->corpus.size);
+    double n = (double)measure.predictions;
+    l->accuracy = (double)measure.right / n;
+    return measure.loss / n;
 }
+
+/* ---- The verb ---- */
 
 /* Characters, and bytes, of tokens from .. to - 1. A character is a byte that does not
  * continue another one. */
@@ -115,23 +154,31 @@ static void count_text(const Language *l, long from, long to, double *characters
     }
 }
 
-bool language_eval(void *self, Error *error)
+static bool eval_text(Language *l, Error *error)
 {
-    Language *l = self;
-    if (!run_load_trained(&l->run, error) || !language_read(l, error))
-        return false;
     long from = l->split == SPLIT_VAL ? l->corpus.train : 0, to = l->corpus.size;
-    Mean mean = l->past == PAST_WINDOW       ? loss_of_windows(l, from, to)
-                : l->run.model->context == 0 ? loss_of_one_text(l, from, to)
-                                             : loss_of_sliding(l, from, to);
-    if (mean.predictions == 0)
+    Measure measure = l->past == PAST_FULL ? measure_with_past(l, from, to)
+                                           : measure_windows(l, from, to);
+    if (measure.predictions == 0)
         return fail(error, "%s is too short: there is nothing to predict", l->run.data);
-    double loss = mean.sum / (double)mean.predictions, characters, bytes;
+    double loss = measure.loss / (double)measure.predictions, characters, bytes;
     count_text(l, from, to, &characters, &bytes);
     double bits = loss / log(2) *
                   (double)(to - from); /* of all tokens, at this loss each */
     printf("loss %.4f nats per token, %.4f bits per character, %.4f bits per byte, "
            "%ld tokens\n",
-           loss, bits / characters, bits / bytes, mean.predictions);
+           loss, bits / characters, bits / bytes, measure.predictions);
+    return true;
+}
+
+bool language_eval(void *self, Error *error)
+{
+    Language *l = self;
+    if (!run_load_trained(&l->run, error) || !language_read(l, error))
+        return false;
+    if (!l->synthetic)
+        return eval_text(l, error);
+    double loss = language_validate(l);
+    printf("loss %.4f nats per token, %.2f%% right\n", loss, 100 * l->accuracy);
     return true;
 }

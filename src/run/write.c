@@ -23,6 +23,8 @@ static void print_token(const Language *l, int token, const char *margin)
 {
     int length;
     const char *bytes = tokenizer_bytes(l->tokenizer, token, &length);
+    if (tokenizer_is_special(l->tokenizer, token))
+        return;
     for (int i = 0; i < length; i++) {
         putchar(bytes[i]);
         if (bytes[i] == '\n')
@@ -46,11 +48,17 @@ static bool read_prompt(Language *l, const char *text, Error *error)
     return true;
 }
 
+/* What it writes or, of a synthetic task, how much of it is right. */
 void language_show(void *self, long step)
 {
     Language *l = self;
     Error never;
     const char *margin = "    | ";
+    if (l->synthetic) {
+        printf("  after step %ld %.2f%% of its answers are right\n", step,
+               100 * l->accuracy);
+        return;
+    }
     printf("\n  after step %ld it writes:\n%s", step, margin);
     read_prompt(l, NULL, &never);
     for (int i = 0; i < SHOWN_TOKENS; i++)
