@@ -93,7 +93,7 @@ $(BUILD)/obj/tests/test_weave.o: FLAGS += -Idocs
 # A chapter in one file, which docs/contributing.md shows as a recipe for others.
 $(BUILD)/chapter-99: $(BUILD)/obj/tests/recipe/window.o $(BUILD)/liblineage.a
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
-$(BUILD)/tests/recipe $(BUILD)/tests/language: | $(BUILD)/chapter-99
+$(BUILD)/tests/recipe $(BUILD)/tests/language: | $(BUILD)/chapter-99 all
 
 # This suite draws with all programs.
 $(BUILD)/tests/figures: | all
