@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* A test that what follows the sentence aborts with it. The statements find a recording
  * tape and x, (3, 4), on it, which wants a gradient. */
@@ -1190,6 +1191,39 @@ START_TEST(a_recording_tape_keeps_everything)
 }
 END_TEST
 
+/* Large enough for blocks to be packed, sums to be made in parts, and threads to help; each
+ * tensor is used once, and the last is stacked from very many. */
+static Tensor *wide_model(Tape *tape, Tensor *w, Tensor *b)
+{
+    enum { PIECES = 60000 };
+    Tensor *x = counting(t_empty(tape, 300, 300), -3);
+    Tensor *y = t_affine(t_scale(x, 1e-4f), w, b);
+    y = t_layer_norm(t_dropout(t_matmul(y, t_transpose(w)), 0.25f), b, b, 1e-5f);
+    Tensor **piece = tape_alloc(tape, PIECES * sizeof *piece);
+    for (int i = 0; i < PIECES; i++)
+        piece[i] = t_select(b, 0, i % 300);
+    piece[0] = t_on(tape, piece[0]);
+    return t_add(t_mean_all(t_softmax(y)), t_mean_all(t_stack(piece, PIECES, 0)));
+}
+
+/* The limit holds for the stack of the main thread, as it grows. */
+START_TEST(a_training_step_needs_little_stack)
+{
+    struct rlimit little = {256 * 1024, 256 * 1024};
+    ck_assert_int_eq(setrlimit(RLIMIT_STACK, &little), 0);
+    parallel_threads(3);
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *w = counting(t_lasting(true, 2, (int[]){300, 300}), -32),
+           *b = parameter(300, 1);
+    Tensor *loss = wide_model(tape, w, b);
+    backward(loss);
+    ck_assert(isfinite(t_item(loss)) && t_grad(b)[7] != 0);
+    t_lasting_free(w);
+    t_lasting_free(b);
+    tape_free(tape);
+}
+END_TEST
+
 #ifdef LINEAGE_DEBUG
 START_TEST(memory_that_was_given_back_is_nan_in_debug_builds)
 {
@@ -1337,7 +1371,7 @@ SUITE("tensor", 20, DEBUG_TESTS views_read_the_same_storage_differently,
       what_is_kept_survives_and_the_rest_is_given_back,
       what_is_kept_may_move_from_one_chunk_to_another,
       a_view_that_is_kept_becomes_a_tensor_of_its_own, marks_may_be_nested_and_used_again,
-      a_recording_tape_keeps_everything,
+      a_recording_tape_keeps_everything, a_training_step_needs_little_stack,
       draws_of_a_step_can_be_repeated_and_are_all_different,
       the_first_operation_without_a_finite_result_is_named,
       results_along_the_way_can_be_found_on_the_tape, the_infinities_of_a_mask_are_meant)

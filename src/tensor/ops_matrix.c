@@ -79,14 +79,15 @@ static void part_of_product(long from, long to, void *context)
 }
 
 /* Where the innermost dimension in front continues the rows of A and C with the same B, the
- * many products are one with more rows; where it continues the inner dimension and C is
- * summed over it, one with a longer inner dimension. */
+ * many products are one with more rows (not if these are one row of C, again and again);
+ * where it continues the inner dimension and C is summed over it, one with a longer inner
+ * dimension. */
 static void merge(Product *p)
 {
     while (p->rank > 0) {
         int d = p->rank - 1;
         bool rows = p->b.stride[d] == 0 && p->a.stride[d] == p->a.m.row * p->M &&
-                    p->c.stride[d] == p->c.m.row * p->M;
+                    p->c.stride[d] == p->c.m.row * p->M && p->c.stride[d] != 0;
         bool inner = p->add && p->c.stride[d] == 0 &&
                      p->a.stride[d] == p->a.m.column * p->K &&
                      p->b.stride[d] == p->b.m.row * p->K;

@@ -1,6 +1,7 @@
 /* ops_move.c - the operations that only move numbers about. */
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/scratch.h"
 #include "tensor/walk.h"
 
 /* ---- One after another ---- */
@@ -61,12 +62,14 @@ Tensor *t_stack(Tensor *const *parts, int n, int dimension)
     int shape[MAX_RANK], rank = first->rank;
     for (int d = 0; d <= rank; d++)
         shape[d] = d == dimension ? 1 : first->shape[d - (d > dimension)];
-    Tensor *thick[n];
+    Tensor **thick = scratch_take((size_t)n * sizeof *thick);
     for (int i = 0; i < n; i++) {
         if (!t_has_shape(parts[i], rank, first->shape))
             op_misuse(first->tape, "stack", "%s and %s differ", t_text(first),
                       t_text(parts[i]));
         thick[i] = t_reshape_to(parts[i], rank + 1, shape);
     }
-    return t_concat(thick, n, dimension);
+    Tensor *y = t_concat(thick, n, dimension);
+    scratch_return(thick);
+    return y;
 }

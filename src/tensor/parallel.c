@@ -164,8 +164,8 @@ static void stop_workers(void)
 static void start_workers(void)
 {
     while (pool.started < pool.wanted - 1) {
-        float *scratch = scratch_take(SCRATCH_FLOATS);
-        *(int *)scratch = pool.started + 1;
+        int *scratch = scratch_take(SCRATCH_BYTES);
+        *scratch = pool.started + 1;
         if (pthread_create(&pool.worker[pool.started], NULL, worker_main, scratch)) {
             scratch_return(scratch);
             break;
@@ -266,7 +266,7 @@ void parallel_sum(long count, long size, float *sum,
     Summing s = {.count = count, .size = size, .work = work, .context = context};
     s.height = (count + PARTS - 1) / PARTS;
     s.stride = (size + APART - 1) / APART * APART;
-    s.part = scratch_take(PARTS * s.stride);
+    s.part = scratch_take((size_t)(PARTS * s.stride) * sizeof *s.part);
     parallel_for(PARTS, 1, sum_parts, &s);
     if (size == 1) { /* a single number: its parts are added as the lanes of a vector are */
         float number[PARTS];

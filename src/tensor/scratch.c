@@ -11,36 +11,35 @@ typedef union Block Block;
 union Block {
     struct {
         Block *next;
-        long floats;
+        size_t bytes;
     };
     char padding[ALIGNMENT];
 };
 
 static _Thread_local Block *list;
 
-float *scratch_take(long floats)
+void *scratch_take(size_t bytes)
 {
     for (Block **link = &list; *link; link = &(*link)->next)
-        if ((*link)->floats >= floats) {
+        if ((*link)->bytes >= bytes) {
             Block *block = *link;
             *link = block->next;
-            return (float *)(block + 1);
+            return block + 1;
         }
     if (list) { /* it was too small, and what replaces it will do for both */
         Block *small = list;
         list = small->next;
         free(small);
     }
-    size_t bytes = (size_t)floats * sizeof(float);
     size_t whole = sizeof(Block) + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     Block *block = aligned_alloc(ALIGNMENT, whole);
     if (!block)
         out_of_memory(whole, "a step of a product or a sum");
-    block->floats = floats;
-    return (float *)(block + 1);
+    block->bytes = bytes;
+    return block + 1;
 }
 
-void scratch_return(float *memory)
+void scratch_return(void *memory)
 {
     Block *block = (Block *)memory - 1;
     block->next = list;

@@ -6,15 +6,17 @@
 #ifndef LINEAGE_SCRATCH_H
 #define LINEAGE_SCRATCH_H
 
-/* What every thread of the pool has from its beginning: enough for a kernel. */
-enum { SCRATCH_FLOATS = 112 * 1024 };
+#include <stddef.h>
 
-/* At least so many floats, aligned for vectors, not cleared. When there is no memory the
+/* What every thread of the pool has from its beginning: enough for a matrix product. */
+enum { SCRATCH_BYTES = 448 * 1024 };
+
+/* At least so many bytes, aligned for vectors, not cleared. When there is no memory the
  * program ends with a sentence and status 1. */
-float *scratch_take(long floats);
+void *scratch_take(size_t bytes);
 
 /* Gives it back, to the list of the thread that calls. */
-void scratch_return(float *memory);
+void scratch_return(void *memory);
 
 /* Frees the list of this thread, which is about to end. */
 void scratch_free(void);
