@@ -3,6 +3,7 @@
 #include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
+#include "tensor/scratch.h"
 #include "tensor/walk.h"
 
 #include <limits.h>
@@ -188,7 +189,6 @@ typedef struct {
     float *rows, *picked;
     int columns, width; /* of a row, and of what is picked from it */
     int *id;
-    uint64_t *heap; /* of the same size as what is picked */
 } Picks;
 
 static void for_picks(long rows, Picks *p, void (*work)(long, long, void *), long cost)
@@ -303,14 +303,15 @@ static void fill_heap(uint64_t *heap, int k, int columns, const float *x)
 static void topk_rows(long from, long to, void *context)
 {
     const Picks *p = context;
+    uint64_t *heap = scratch_take((size_t)p->width * sizeof *heap);
     for (long i = from; i < to; i++) {
-        uint64_t *heap = p->heap + i * p->width;
         fill_heap(heap, p->width, p->columns, p->rows + i * p->columns);
         for (int k = p->width - 1; k >= 0; k--) {
             p->id[i * p->width + k] = index_of(heap[0]);
             replace_least(heap, k, heap[k]);
         }
     }
+    scratch_return(heap);
 }
 
 /* ids[i, 0], ids[i, 1], ... are the indices of row i of x, sorted by its values, the largest
@@ -327,7 +328,6 @@ Tensor *t_topk(Tensor *x, int k, Ids **ids)
     shape[last] = k;
     *ids = ids_of(op_tape(op), x->rank, shape);
     Picks p = {.rows = x->data, .columns = x->shape[last], .width = k, .id = (*ids)->at};
-    p.heap = tape_alloc(op_tape(op), (size_t)(*ids)->size * sizeof *p.heap);
     for_picks(t_rows_of(x), &p, topk_rows, 8L * p.columns);
     return picked(op, x, *ids);
 }
