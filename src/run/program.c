@@ -1,10 +1,16 @@
 /* program.c - the face that all programs of the book share. */
 #include "run/program.h"
+#include "base/interrupt.h"
+#include "base/streams.h"
 #include "tensor/parallel.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Exact as a double, which is what a bound of an option is. */
+#define MOST_SEED (LONG_MAX < 1LL << 53 ? LONG_MAX : (long)(1LL << 53))
 
 void common_options(Common *c, OptionGroup groups[2])
 {
@@ -35,7 +41,7 @@ void common_options(Common *c, OptionGroup groups[2])
         option_text("load", &c->load, "FILE", "the weights to begin with"),
         option_text("input", &c->input, "FILE", "probe: what goes in"),
         option_text("output", &c->output, "FILE", "probe: logits, loss and gradients"),
-        option_long("seed", &c->seed, 0, 1L << 53, "where random numbers begin"),
+        option_long("seed", &c->seed, 0, MOST_SEED, "where random numbers begin"),
         option_int("threads", &c->threads, 0, 32, "threads; 0 for one a processor"),
     };
     enum {
@@ -100,18 +106,41 @@ static bool run(const Program *p, int argc, char **argv, Error *error)
     return p->verbs[chosen].run(p->self, error);
 }
 
+/* What makes a model and its batch smaller, of the options that the program has. */
+static void advise(const Program *p)
+{
+    static const char *const names[] = {"batch", "context", "hidden", "width"};
+    static char advice[80];
+    const char *has[4];
+    size_t length = 0;
+    int count = 0;
+    for (int i = 0; i < 4; i++)
+        if (options_find(p->groups, p->group_count, names[i]))
+            has[count++] = names[i];
+    for (int i = 0; i < count; i++)
+        length += (size_t)snprintf(advice + length, sizeof advice - length, "%s--%s",
+                                   i == 0           ? "try a smaller "
+                                   : i == count - 1 ? " or "
+                                                    : ", ",
+                                   has[i]);
+    model_memory_advice(length ? advice : NULL);
+}
+
 int program_main(const Program *program, int argc, char **argv)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
-    if (options_want_help(argc, argv)) {
-        print_help(program);
-        return 0;
-    }
     Error error = {""};
-    if (run(program, argc, argv, &error))
+    bool done = true;
+    streams_open();
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
+    advise(program);
+    if (options_want_help(argc, argv))
+        print_help(program);
+    else
+        done = run(program, argc, argv, &error);
+    if (!done && !*error.text)
+        return 128 + (interrupt_signal() ? interrupt_signal() : SIGINT);
+    if (done && streams_flush(&error))
         return 0;
-    if (!*error.text)
-        return 128 + SIGINT;
     fprintf(stderr, "chapter-%.2s: %s\n", program->name, error.text);
     return 1;
 }

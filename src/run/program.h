@@ -29,7 +29,8 @@ typedef struct {
 } Program;
 
 /* Reads the command line and does what it says. Returns the exit status: 0, or 1 after a
- * sentence on stderr, or 130 after Ctrl-C. */
+ * sentence on stderr, or 128 + the signal that interrupted it: 130 after Ctrl-C. Output
+ * that was printed and did not arrive is a failure, too. */
 int program_main(const Program *program, int argc, char **argv);
 
 /* The options that mean the same in every program that trains. The chapter sets the
