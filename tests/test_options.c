@@ -346,6 +346,19 @@ START_TEST(a_name_used_twice_is_a_mistake_of_the_program)
 }
 END_TEST
 
+START_TEST(a_file_or_a_folder_has_a_name_other_texts_may_be_empty)
+{
+    Program p;
+    assert_refused("--data=", "--data needs a value: FILE");
+    setup(&p);
+    ck_assert(parse(&p, "--prompt="));
+    ck_assert_str_eq(p.prompt, "");
+    p.run[2].metavar = "DIR";
+    ck_assert(!parse(&p, "--prompt="));
+    ck_assert_str_eq(p.error.text, "--prompt needs a value: DIR");
+}
+END_TEST
+
 SUITE("options", 4, both_spellings_set_values_of_every_kind,
       only_what_was_said_is_marked_as_given, no_words_leave_the_defaults,
       of_an_option_given_twice_the_last_one_holds,
@@ -357,4 +370,5 @@ SUITE("options", 4, both_spellings_set_values_of_every_kind,
       values_survive_a_journey_as_text, reals_are_written_as_short_as_they_can_be,
       help_shows_names_meanings_and_defaults_in_columns,
       a_very_long_option_stands_on_a_line_of_its_own, help_is_asked_for_by_its_exact_name,
-      a_name_used_twice_is_a_mistake_of_the_program)
+      a_name_used_twice_is_a_mistake_of_the_program,
+      a_file_or_a_folder_has_a_name_other_texts_may_be_empty)
