@@ -84,7 +84,7 @@ $(BUILD)/obj/tests/test_weave.o: FLAGS += -Idocs
 $(BUILD)/tests/figures: | all
 
 # This suite counts what is allocated.
-$(BUILD)/tests/04: private LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
+$(BUILD)/tests/04: private override LDFLAGS += $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f))
 
 # The tests. A suite is one file tests/test_NAME.c; what suites share is in tests/support/.
 SUPPORT := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
