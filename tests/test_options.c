@@ -71,9 +71,12 @@ START_TEST(both_spellings_set_values_of_every_kind)
 {
     Program p;
     setup(&p);
-    ck_assert(parse(&p,
-                    "--heads~12~--cell=gru~--lr~1e-3~--seed=9223372036854775807~--data=a=b~"
-                    "--resume~--tied=false~--patience~-1"));
+    char words[256];
+    snprintf(words, sizeof words,
+             "--heads~12~--cell=gru~--lr~1e-3~--seed=%ld~--data=a=b~"
+             "--resume~--tied=false~--patience~-1",
+             LONG_MAX);
+    ck_assert(parse(&p, words));
     ck_assert_int_eq(p.heads, 12);
     ck_assert_int_eq(p.cell, GRU);
     ck_assert(p.lr == 1e-3 && p.patience == -1);
@@ -124,10 +127,11 @@ START_TEST(numbers_out_of_range_are_refused_with_the_range)
     assert_refused("--heads~-3", "--heads -3: a whole number from 1 to 512 is wanted");
     assert_refused("--heads~4294967297",
                    "--heads 4294967297: a whole number from 1 to 512 is wanted");
-    assert_refused(
-        "--seed~9223372036854775808",
-        "--seed 9223372036854775808: a whole number from 0 to 9223372036854775807 "
-        "is wanted");
+    char sentence[256];
+    snprintf(sentence, sizeof sentence,
+             "--seed 9223372036854775808: a whole number from 0 to %ld is wanted",
+             LONG_MAX);
+    assert_refused("--seed~9223372036854775808", sentence);
     assert_refused("--lr~10.5", "--lr 10.5: a number from 0 to 10 is wanted");
     assert_refused("--patience~-2", "--patience -2: a number of at least -1 is wanted");
 }
