@@ -24,7 +24,7 @@ SUITES   := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help all test check-all debug weave weave-check book figures data format clean
+.PHONY: help all test check-all check-threads debug weave weave-check book figures data format clean
 
 help:
 	@echo 'make chapter-04        build chapter 04 and make its guided run (chapters: $(NUMBERS))'
@@ -124,7 +124,20 @@ check-all:
 	clang-format --dry-run --Werror $(FORMATTED)
 	$(MAKE) -j2 --no-print-directory BUILD=build/clang CC=clang CFLAGS='-O3 -Werror' all test
 	CK_TIMEOUT_MULTIPLIER=5 $(MAKE) -j2 --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
+	$(MAKE) -j2 --no-print-directory BUILD=build/thread CC=gcc CFLAGS='-O1 -g -fsanitize=thread' check-threads
 	LINEAGE_SLOW=1 $(MAKE) -j2 --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all test
+
+# The pool, and a few steps of every chapter, under the thread sanitizer: the first race ends
+# it.
+SHORT = train --steps 2 --batch 8 --threads 4 --out $(BUILD)/run
+check-threads: export TSAN_OPTIONS = halt_on_error=1
+check-threads: all $(BUILD)/tests/parallel
+	$(BUILD)/tests/parallel
+	head -c 3000 data/shakespeare.txt >$(BUILD)/short.txt
+	$(BUILD)/chapter-00 verify --threads 4 >/dev/null
+	$(BUILD)/chapter-01 $(SHORT) --data $(BUILD)/short.txt
+	$(BUILD)/chapter-02 $(SHORT) --task reverse
+	$(BUILD)/chapter-04 $(SHORT) --data $(BUILD)/short.txt
 
 # The pictures in the chapters, drawn anew by the commands that the text names. All that a
 # command leaves is in runs/figures-NN; what the chapter shows is copied from there.
