@@ -3,9 +3,11 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "suite.h"
+#include "sanitized.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,6 +15,36 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* ---- What reaches the disk, and in which order ---- */
+
+static char calls[256]; /* "file renamed folder" */
+static bool folder_fails;
+
+static void note_call(const char *name)
+{
+    snprintf(calls + strlen(calls), sizeof calls - strlen(calls), "%s%s",
+             calls[0] ? " " : "", name);
+}
+
+/* These two take the place of the system's. */
+int fsync(int file)
+{
+    struct stat status;
+    bool folder = fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+    note_call(folder ? "folder" : "file");
+    if (folder && folder_fails) {
+        errno = EIO;
+        return -1;
+    }
+    return 0;
+}
+
+int rename(const char *from, const char *to)
+{
+    note_call("renamed");
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
 
 /* ---- Sentences ---- */
 
@@ -76,7 +108,7 @@ static void make_a_mistake(void)
     misuse("matmul: %d and %d differ", 4, 5);
 }
 
-START_TEST(a_mistake_aborts_with_its_sentence_behind_what_was_printed)
+START_TEST(a_mistake_aborts_with_its_sentence_after_what_was_printed)
 {
     char text[256];
     int status = run_apart(make_a_mistake, text, sizeof text);
@@ -91,25 +123,118 @@ static void ask_for_too_much(void)
     allocate(SIZE_MAX / 2, 3);
 }
 
-static void run_out(void)
+static void ask_for_half(void)
 {
-    out_of_memory(2500000, "the tape");
+    setrlimit(RLIMIT_AS, &(struct rlimit){1 << 30, 1 << 30});
+    allocate((size_t)1 << 29, 2);
 }
 
-START_TEST(a_lack_of_memory_ends_the_program_with_advice)
+static void run_out(void)
+{
+    model_memory_advice("try a smaller --batch");
+    out_of_memory(2500000, "byte pairs");
+}
+
+static void run_out_of_model_memory(void)
+{
+    model_memory_advice("try a smaller --batch");
+    out_of_model_memory(2500000, "the tape");
+}
+
+static void run_out_of_model_memory_without_advice(void)
+{
+    out_of_model_memory(2500000, "the tape");
+}
+
+static void ends_with_status_1(void (*work)(void), const char *expected)
 {
     char text[256];
-    int status = run_apart(run_out, text, sizeof text);
+    int status = run_apart(work, text, sizeof text);
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), 1);
-    ck_assert_str_eq(text,
-                     "out of memory: 2.5 MB for the tape cannot be had; try a smaller "
-                     "--batch, --context or --width\n");
+    ck_assert_str_eq(text, expected);
+}
 
-    status = run_apart(ask_for_too_much, text, sizeof text);
-    ck_assert(WIFEXITED(status));
+/* A smaller batch helps the tape, and would not help a list of byte pairs. */
+START_TEST(a_lack_of_memory_ends_the_program_with_the_advice_that_fits)
+{
+    ends_with_status_1(run_out, "out of memory: 2.5 MB for byte pairs cannot be had\n");
+    ends_with_status_1(run_out_of_model_memory,
+                       "out of memory: 2.5 MB for the tape cannot be had; try a smaller "
+                       "--batch\n");
+    ends_with_status_1(run_out_of_model_memory_without_advice,
+                       "out of memory: 2.5 MB for the tape cannot be had\n");
+    char text[256];
+    int status = run_apart(ask_for_too_much, text, sizeof text);
     ck_assert_int_eq(WEXITSTATUS(status), 1);
     assert_contains(text, "out of memory");
+#if !defined SANITIZED
+    ends_with_status_1(ask_for_half,
+                       "out of memory: 1073.7 MB for an array cannot be had\n");
+#endif
+}
+END_TEST
+
+static void *run_out_as_well(void *unused)
+{
+    out_of_memory(3, "a second one");
+    return unused;
+}
+
+/* While the first one ends the program, another thread finds no memory either. It must not
+ * come back, so there is no end to wait for: it is given time to speak if it wants to. */
+static void start_another(void)
+{
+    pthread_t other;
+    pthread_create(&other, NULL, run_out_as_well, NULL);
+    usleep(50000);
+}
+
+static void run_out_twice(void)
+{
+    atexit(start_another);
+    out_of_memory(0, "the first");
+}
+
+START_TEST(of_two_threads_without_memory_one_speaks)
+{
+    ends_with_status_1(run_out_twice,
+                       "out of memory: 0.0 MB for the first cannot be had\n");
+}
+END_TEST
+
+START_TEST(memory_is_what_the_machine_has_or_the_limit_allows)
+{
+    struct rlimit before;
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+    size_t whole = physical_memory();
+    ck_assert_uint_gt(whole, 1 << 20);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &(struct rlimit){1 << 20, before.rlim_max}), 0);
+    size_t limited = physical_memory();
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+    ck_assert_uint_eq(limited, 1 << 20);
+    ck_assert_uint_eq(physical_memory(), whole);
+}
+END_TEST
+
+START_TEST(more_is_put_after_a_sentence_and_cut_to_fit)
+{
+    Error error = {"it is empty"};
+    ck_assert(!fail_after(&error, "; give another"));
+    ck_assert_str_eq(error.text, "it is empty; give another");
+    char longer[2000];
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = 0;
+    fail_after(&error, longer);
+    ck_assert_uint_eq(strlen(error.text), sizeof error.text - 1);
+}
+END_TEST
+
+START_TEST(a_sentence_is_one_line_whatever_is_in_a_name)
+{
+    Error error = {""};
+    fail(&error, "cannot read %s", "a\nb\033[K\t");
+    ck_assert_str_eq(error.text, "cannot read a?b?[K?");
 }
 END_TEST
 
@@ -182,6 +307,39 @@ START_TEST(a_pipe_is_read_until_its_end)
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
     holds(path, "a\0b", 3);
     close(ends[0]);
+}
+END_TEST
+
+static void read_without_end(void)
+{
+    Error error = {""};
+    long size;
+    struct rlimit limit = {200 << 20, 200 << 20};
+    setrlimit(RLIMIT_AS, &limit);
+    if (!file_read("/dev/zero", &size, &error))
+        puts(error.text);
+    FILE *large = fopen(scratch("large"), "w");
+    fseek(large, 101 << 20, SEEK_SET); /* a hole: it takes no room on the disk */
+    fputc(0, large);
+    fclose(large);
+    if (!file_read(scratch("large"), &size, &error))
+        puts(error.text);
+    fflush(stdout);
+}
+
+/* A limit of 200 MiB, of which a file may take half. */
+START_TEST(a_file_larger_than_memory_is_refused_before_memory_is_full)
+{
+    char text[1024];
+    scratch_folder();
+#ifdef SANITIZED
+    return; /* it needs more room than that for itself */
+#endif
+    int status = run_apart(read_without_end, text, sizeof text);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", text);
+    assert_contains(text, "cannot read /dev/zero: 134 MB are more than there is memory "
+                          "for\n");
+    assert_contains(text, "/large: 106 MB are more than there is memory for\n");
 }
 END_TEST
 
@@ -266,6 +424,192 @@ START_TEST(a_file_is_replaced_in_one_step)
 }
 END_TEST
 
+START_TEST(a_new_file_is_on_the_disk_before_and_after_it_gets_its_name)
+{
+    Error error = {""};
+    NewFile file;
+    ck_assert(newfile_open(&file, scratch("target"), &error));
+    fputs("new", file.stream);
+    ck_assert_str_eq(calls, "");
+    ck_assert(newfile_commit(&file, &error));
+    ck_assert_str_eq(calls, "file renamed folder");
+
+    calls[0] = 0;
+    ck_assert_int_eq(chdir(scratch_folder()), 0);
+    ck_assert(newfile_open(&file, "target", &error));
+    ck_assert(newfile_commit(&file, &error));
+    ck_assert_str_eq(calls, "file renamed folder");
+    folder_fails = true;
+    ck_assert(newfile_open(&file, "target", &error));
+    ck_assert(!newfile_commit(&file, &error));
+    ck_assert_str_eq(error.text, "cannot write target: Input/output error");
+}
+END_TEST
+
+static void write_text(const char *path, const char *text)
+{
+    Error error = {""};
+    NewFile file;
+    ck_assert_msg(newfile_open(&file, path, &error), "%s", error.text);
+    fputs(text, file.stream);
+    ck_assert_msg(newfile_commit(&file, &error), "%s", error.text);
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat status;
+    ck_assert_int_eq(stat(path, &status), 0);
+    return status.st_mode & 07777;
+}
+
+START_TEST(a_file_keeps_its_mode)
+{
+    static const mode_t modes[] = {0600, 0640, 0666, 0444, 0755};
+    umask(027);
+    write_text(scratch("target"), "new");
+    ck_assert_uint_eq(mode_of(scratch("target")), 0640);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(chmod(scratch("target"), modes[i]), 0);
+        write_text(scratch("target"), "newer");
+        ck_assert_uint_eq(mode_of(scratch("target")), modes[i]);
+    }
+}
+END_TEST
+
+/* Only root may give files away. */
+START_TEST(a_file_keeps_its_owner_where_that_may_be)
+{
+    struct stat status;
+    write_text(scratch("target"), "old");
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(chown(scratch("target"), 1234, 5678), 0);
+    write_text(scratch("target"), "new");
+    ck_assert_int_eq(stat(scratch("target"), &status), 0);
+    ck_assert_uint_eq(status.st_uid, 1234);
+    ck_assert_uint_eq(status.st_gid, 5678);
+}
+END_TEST
+
+/* Run as somebody else: what the group could do is not given to another group. */
+static void replace_as_somebody(void)
+{
+    struct stat status;
+    if (setgid(4321) != 0 || setuid(4321) != 0)
+        _exit(1);
+    write_text(scratch("target"), "new");
+    if (stat(scratch("target"), &status) == 0)
+        printf("%u %o\n", (unsigned)status.st_uid, (unsigned)status.st_mode & 07777);
+    fflush(stdout);
+}
+
+START_TEST(who_may_not_give_a_file_away_gives_no_rights_to_others)
+{
+    char text[256];
+    if (geteuid() != 0)
+        return;
+    write_text(scratch("target"), "old");
+    ck_assert_int_eq(chmod(scratch("target"), 0664), 0);
+    ck_assert_int_eq(chmod(scratch_folder(), 0777), 0);
+    run_apart(replace_as_somebody, text, sizeof text);
+    ck_assert_str_eq(text, "4321 604\n");
+}
+END_TEST
+
+static void is_link_to(const char *path, const char *expected)
+{
+    char target[256] = "";
+    ck_assert_int_gt(readlink(path, target, sizeof target - 1), 0);
+    ck_assert_str_eq(target, expected);
+}
+
+START_TEST(a_symbolic_link_stays_one_and_leads_to_the_new_file)
+{
+    Error error = {""};
+    NewFile file;
+    char listing[256];
+    ck_assert(folder_make(scratch("a/b"), &error));
+    write_bytes(scratch("target"), "old", 3);
+    ck_assert_int_eq(symlink("../target", scratch("a/relative")), 0);
+    ck_assert_int_eq(symlink(scratch("a/relative"), scratch("a/b/absolute")), 0);
+    ck_assert_int_eq(symlink("b/missing", scratch("a/dangling")), 0);
+
+    write_text(scratch("a/relative"), "new");
+    holds(scratch("target"), "new", 3);
+    write_text(scratch("a/b/absolute"), "newer");
+    holds(scratch("target"), "newer", 5);
+    write_text(scratch("a/dangling"), "first");
+    holds(scratch("a/b/missing"), "first", 5);
+    is_link_to(scratch("a/relative"), "../target");
+    is_link_to(scratch("a/dangling"), "b/missing");
+    run_command(listing, sizeof listing, "find %s -type f | wc -l", scratch_folder());
+    ck_assert_int_eq(atoi(listing), 2);
+
+    ck_assert_int_eq(symlink("circle", scratch("circle")), 0);
+    ck_assert(!newfile_open(&file, scratch("circle"), &error));
+    assert_contains(error.text, "/circle: Too many levels of symbolic links");
+}
+END_TEST
+
+START_TEST(two_writers_do_not_meet)
+{
+    Error error = {""};
+    NewFile one, two;
+    ck_assert(newfile_open(&one, scratch("target"), &error));
+    ck_assert(newfile_open(&two, scratch("target"), &error));
+    fputs("one", one.stream);
+    fputs("and two", two.stream);
+    ck_assert_msg(newfile_commit(&one, &error), "%s", error.text);
+    holds(scratch("target"), "one", 3);
+    ck_assert_msg(newfile_commit(&two, &error), "%s", error.text);
+    holds(scratch("target"), "and two", 7);
+}
+END_TEST
+
+/* Three files in the making, of which one is complete and one was given up. */
+static void run_out_while_writing(void)
+{
+    Error error;
+    NewFile first, second, third;
+    newfile_open(&first, scratch("target"), &error);
+    newfile_open(&second, scratch("other"), &error);
+    newfile_open(&third, scratch("dropped"), &error);
+    fputs("old", first.stream);
+    newfile_commit(&first, &error);
+    newfile_drop(&third);
+    fputs("half of", second.stream);
+    fflush(second.stream);
+    out_of_memory(1, "a label");
+}
+
+START_TEST(running_out_of_memory_while_writing_leaves_nothing)
+{
+    char text[256];
+    scratch_folder();
+    run_apart(run_out_while_writing, text, sizeof text);
+    assert_contains(text, "out of memory");
+    only_the_old_file();
+}
+END_TEST
+
+START_TEST(what_killed_writers_left_can_be_swept_away)
+{
+    write_bytes(scratch("target"), "old", 3);
+    write_bytes(scratch("target.new-123-0"), "half", 4);
+    write_bytes(scratch("target.new-99-1"), "half", 4);
+    write_bytes(scratch("other.new-123-0"), "half", 4);
+    write_bytes(scratch("target.news"), "kept", 4);
+    newfile_sweep(scratch("target"));
+    char listing[256];
+    run_command(listing, sizeof listing, "ls -A %s", scratch_folder());
+    ck_assert_str_eq(listing, "other.new-123-0\ntarget\ntarget.news\n");
+    ck_assert_int_eq(chdir(scratch_folder()), 0);
+    newfile_sweep("other");
+    newfile_sweep("no/such/file");
+    ck_assert(!file_exists(scratch("other.new-123-0")));
+}
+END_TEST
+
 /* Whoever has the old file open keeps reading the old file. */
 START_TEST(a_reader_of_the_old_file_is_not_disturbed)
 {
@@ -284,7 +628,7 @@ START_TEST(a_reader_of_the_old_file_is_not_disturbed)
 }
 END_TEST
 
-START_TEST(giving_up_leaves_nothing_behind)
+START_TEST(giving_up_leaves_nothing)
 {
     Error error = {""};
     NewFile file;
@@ -384,9 +728,11 @@ START_TEST(a_device_is_written_directly_and_never_replaced)
 {
     Error error = {""};
     NewFile file;
+    char listing[256];
     const char *null = linked("/dev/null"), *full = linked("/dev/full");
     ck_assert_msg(newfile_open(&file, null, &error), "%s", error.text);
-    ck_assert(!file_exists(scratch("null.new")));
+    run_command(listing, sizeof listing, "ls -A %s", scratch_folder());
+    ck_assert_str_eq(listing, "full\nnull\n");
     fputs("into the void", file.stream);
     ck_assert_msg(newfile_commit(&file, &error), "%s", error.text);
     is_of_kind(null, S_IFLNK);
@@ -424,15 +770,25 @@ END_TEST
 
 SUITE("files", 10, a_sentence_is_written_and_cut_to_fit,
       who_was_speaking_comes_before_the_sentence,
-      a_mistake_aborts_with_its_sentence_behind_what_was_printed,
-      a_lack_of_memory_ends_the_program_with_advice,
+      a_mistake_aborts_with_its_sentence_after_what_was_printed,
+      a_lack_of_memory_ends_the_program_with_the_advice_that_fits,
+      of_two_threads_without_memory_one_speaks,
+      memory_is_what_the_machine_has_or_the_limit_allows,
+      more_is_put_after_a_sentence_and_cut_to_fit,
+      a_sentence_is_one_line_whatever_is_in_a_name,
       allocated_memory_is_zeroed_and_never_null, what_cannot_be_read_is_named,
       every_byte_of_a_file_is_read, a_pipe_is_read_until_its_end,
+      a_file_larger_than_memory_is_refused_before_memory_is_full,
       folders_are_made_with_those_above_them,
       a_file_in_the_way_of_a_folder_is_left_alone_and_named,
       names_that_are_too_long_are_refused, a_file_is_replaced_in_one_step,
-      a_reader_of_the_old_file_is_not_disturbed, giving_up_leaves_nothing_behind,
-      a_file_that_cannot_be_made_is_refused_at_once,
+      a_new_file_is_on_the_disk_before_and_after_it_gets_its_name, a_file_keeps_its_mode,
+      a_file_keeps_its_owner_where_that_may_be,
+      who_may_not_give_a_file_away_gives_no_rights_to_others,
+      a_symbolic_link_stays_one_and_leads_to_the_new_file, two_writers_do_not_meet,
+      running_out_of_memory_while_writing_leaves_nothing,
+      what_killed_writers_left_can_be_swept_away, a_reader_of_the_old_file_is_not_disturbed,
+      giving_up_leaves_nothing, a_file_that_cannot_be_made_is_refused_at_once,
       a_disk_that_fills_up_leaves_the_old_file,
       the_reason_of_an_early_failure_is_not_forgotten,
       a_device_is_written_directly_and_never_replaced,

@@ -312,7 +312,7 @@ START_TEST(what_breaks_the_grammar_is_refused_at_its_place)
 }
 END_TEST
 
-START_TEST(a_zero_byte_behind_a_value_is_refused)
+START_TEST(a_zero_byte_after_a_value_is_refused)
 {
     Error error;
     ck_assert_ptr_null(parse_bytes("{}\0", 3, &error));
@@ -403,8 +403,10 @@ START_TEST(integers_are_exact_and_within_bounds)
     ck_assert(integer("42", 0, 42, &result) && result == 42);
     ck_assert(integer("-7", -7, 0, &result) && result == -7);
     ck_assert(integer("1.2e1", 0, 100, &result) && result == 12);
-    ck_assert(integer("9007199254740991", 0, LONG_MAX, &result));
-    ck_assert(result == 9007199254740991);
+    bool wide = LONG_MAX > 9007199254740991; /* a long may have 32 bits */
+    ck_assert(integer("9007199254740991", 0, LONG_MAX, &result) == wide);
+    ck_assert(!wide || (double)result == 9007199254740991.0);
+    ck_assert(integer("2147483647", 0, LONG_MAX, &result) && result == 2147483647);
 
     result = 77;
     static const char *const others[] = {
@@ -492,9 +494,8 @@ SUITE("json", 20, values_keep_their_kind_and_their_order, a_value_alone_is_a_doc
       control_characters_in_strings_are_refused, numbers_are_rounded_correctly,
       numbers_do_not_depend_on_the_locale, a_number_of_many_digits_is_read,
       what_only_looks_like_a_number_is_refused,
-      what_breaks_the_grammar_is_refused_at_its_place,
-      a_zero_byte_behind_a_value_is_refused, repeated_names_are_refused,
-      an_object_of_many_names_is_read_in_good_time,
+      what_breaks_the_grammar_is_refused_at_its_place, a_zero_byte_after_a_value_is_refused,
+      repeated_names_are_refused, an_object_of_many_names_is_read_in_good_time,
       nesting_is_read_to_a_depth_of_64_and_no_further, neighbours_do_not_add_to_the_depth,
       integers_are_exact_and_within_bounds, quoting_writes_what_parsing_reads,
       a_document_cut_anywhere_is_refused, no_bytes_at_all_can_break_the_parser)

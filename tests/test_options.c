@@ -71,9 +71,12 @@ START_TEST(both_spellings_set_values_of_every_kind)
 {
     Program p;
     setup(&p);
-    ck_assert(parse(&p,
-                    "--heads~12~--cell=gru~--lr~1e-3~--seed=9223372036854775807~--data=a=b~"
-                    "--resume~--tied=false~--patience~-1"));
+    char words[256];
+    snprintf(words, sizeof words,
+             "--heads~12~--cell=gru~--lr~1e-3~--seed=%ld~--data=a=b~"
+             "--resume~--tied=false~--patience~-1",
+             LONG_MAX);
+    ck_assert(parse(&p, words));
     ck_assert_int_eq(p.heads, 12);
     ck_assert_int_eq(p.cell, GRU);
     ck_assert(p.lr == 1e-3 && p.patience == -1);
@@ -124,10 +127,11 @@ START_TEST(numbers_out_of_range_are_refused_with_the_range)
     assert_refused("--heads~-3", "--heads -3: a whole number from 1 to 512 is wanted");
     assert_refused("--heads~4294967297",
                    "--heads 4294967297: a whole number from 1 to 512 is wanted");
-    assert_refused(
-        "--seed~9223372036854775808",
-        "--seed 9223372036854775808: a whole number from 0 to 9223372036854775807 "
-        "is wanted");
+    char sentence[256];
+    snprintf(sentence, sizeof sentence,
+             "--seed 9223372036854775808: a whole number from 0 to %ld is wanted",
+             LONG_MAX);
+    assert_refused("--seed~9223372036854775808", sentence);
     assert_refused("--lr~10.5", "--lr 10.5: a number from 0 to 10 is wanted");
     assert_refused("--patience~-2", "--patience -2: a number of at least -1 is wanted");
 }
@@ -346,6 +350,19 @@ START_TEST(a_name_used_twice_is_a_mistake_of_the_program)
 }
 END_TEST
 
+START_TEST(a_file_or_a_folder_has_a_name_other_texts_may_be_empty)
+{
+    Program p;
+    assert_refused("--data=", "--data needs a value: FILE");
+    setup(&p);
+    ck_assert(parse(&p, "--prompt="));
+    ck_assert_str_eq(p.prompt, "");
+    p.run[2].metavar = "DIR";
+    ck_assert(!parse(&p, "--prompt="));
+    ck_assert_str_eq(p.error.text, "--prompt needs a value: DIR");
+}
+END_TEST
+
 SUITE("options", 4, both_spellings_set_values_of_every_kind,
       only_what_was_said_is_marked_as_given, no_words_leave_the_defaults,
       of_an_option_given_twice_the_last_one_holds,
@@ -357,4 +374,5 @@ SUITE("options", 4, both_spellings_set_values_of_every_kind,
       values_survive_a_journey_as_text, reals_are_written_as_short_as_they_can_be,
       help_shows_names_meanings_and_defaults_in_columns,
       a_very_long_option_stands_on_a_line_of_its_own, help_is_asked_for_by_its_exact_name,
-      a_name_used_twice_is_a_mistake_of_the_program)
+      a_name_used_twice_is_a_mistake_of_the_program,
+      a_file_or_a_folder_has_a_name_other_texts_may_be_empty)

@@ -192,6 +192,36 @@ START_TEST(a_name_gives_its_stream)
 }
 END_TEST
 
+/* The upper half of 64 bits times a bound, as a long multiplication by single bits has it. */
+static uint32_t slow_below(uint64_t wide, uint64_t bound)
+{
+    uint64_t high = 0, low = 0;
+    for (int bit = 63; bit >= 0; bit--) {
+        high = high << 1 | low >> 63;
+        low <<= 1;
+        if (bound >> bit & 1) {
+            low += wide;
+            high += low < wide;
+        }
+    }
+    return (uint32_t)high;
+}
+
+/* The two words of a normal number's block are those of random_bits 4 i and 4 i + 1. */
+START_TEST(integers_are_the_upper_half_of_an_exact_product)
+{
+    static const uint64_t bounds[] = {1,          2,          3,          1000003,
+                                      0x80000001, 0xffffffff, 0x100000000};
+    for (uint64_t i = 0; i < 2000; i++)
+        for (int b = 0; b < 7; b++) {
+            uint64_t wide = (uint64_t)random_bits(5, 9, 4 * i) << 32 |
+                            random_bits(5, 9, 4 * i + 1);
+            ck_assert_uint_eq(random_below(5, 9, i, bounds[b]),
+                              slow_below(wide, bounds[b]));
+        }
+}
+END_TEST
+
 SUITE("random", 10, philox_gives_the_known_answers_of_its_authors,
       bits_are_the_words_of_successive_counters, many_bits_at_once_are_the_same_bits,
       uniform_numbers_fill_the_unit_interval_evenly,
@@ -199,4 +229,5 @@ SUITE("random", 10, philox_gives_the_known_answers_of_its_authors,
       integers_below_a_bound_are_uniform_and_never_reach_it,
       large_bounds_have_no_favourites,
       streams_and_seeds_and_neighbours_have_nothing_in_common,
-      a_number_can_be_looked_up_in_any_order, a_name_gives_its_stream)
+      a_number_can_be_looked_up_in_any_order, a_name_gives_its_stream,
+      integers_are_the_upper_half_of_an_exact_product)

@@ -344,7 +344,7 @@ START_TEST(integers_are_converted_and_must_fit)
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(values[i], longs[i]);
 
-    static const int64_t high[] = {0, INT_MAX + 1L}, low[] = {0, INT_MIN - 1L};
+    static const int64_t high[] = {0, INT_MAX + 1LL}, low[] = {0, INT_MIN - 1LL};
     tensor = vector(DTYPE_I64, 2, high);
     ck_assert(!safetensors_to_ints(&tensor, values, &error));
     assert_contains(error.text, "tensor x: element 1 is 2147483648");
@@ -543,7 +543,10 @@ START_TEST(offsets_that_lie_are_refused)
     offsets_refused("[0,15]", "need 16 bytes, its data_offsets give 15");
     refused("{\"x\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":"
             "[9007199254740987,9007199254740991]}}",
-            4, "the file is truncated: tensor x ends at byte 900719925474");
+            4,
+            LONG_MAX > 9007199254740991
+                ? "the file is truncated: tensor x ends at byte 900719925474"
+                : "not two whole numbers");
 }
 END_TEST
 

@@ -1,16 +1,18 @@
 /* test_trainer.c - the loop: what it writes, what it keeps, and that neither Ctrl-C nor a
  * kill nor a full disk costs more than the steps since the last save. */
 #define _GNU_SOURCE /* for posix_openpt and what goes with it */
-#include "weights/checkpoint.h"
 #include "base/files.h"
-#include "tensor/ops.h"
-#include "nn/optim.h"
-#include "tensor/parallel.h"
+#include "base/interrupt.h"
 #include "base/random.h"
+#include "nn/optim.h"
 #include "suite.h"
+#include "tensor/ops.h"
+#include "tensor/parallel.h"
+#include "weights/checkpoint.h"
 #include "run/trainer.h"
 #undef fail /* Check has another meaning for it */
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -21,11 +23,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Takes the place of the system's: waiting for the disk would take most of the time. */
+/* ---- What reaches the disk, and in which order ---- */
+
+static char order[4096]; /* "sync model.safetensors, rename model.safetensors, sync runA" */
+
+/* Names of files in the making end with ".new-" and numbers. */
+static void note_call(const char *call, const char *path)
+{
+    size_t length = strlen(order);
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+               *end = strstr(name, ".new-");
+    if (length + 300 < sizeof order)
+        snprintf(order + length, sizeof order - length, "%s%s %.*s", length ? ", " : "",
+                 call, end ? (int)(end - name) : 200, name);
+}
+
+/* These two take the place of the system's: waiting for the disk would take most of the
+ * time. */
 int fsync(int file)
 {
-    (void)file;
+    char link[64], path[1024];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = 0;
+    note_call("sync", path);
     return 0;
+}
+
+int rename(const char *from, const char *to)
+{
+    note_call("rename", to);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 /* ---- A line through noisy points ---- */
@@ -35,11 +63,12 @@ int fsync(int file)
 enum { NEVER = -1, MOST = 256, BALLAST = 4000 };
 typedef struct {
     long interrupt, interrupt_twice, interrupt_validation, kill, nan, nan_gradient,
-        nan_validation, full;
-    long room; /* the largest file that the disk takes from step `full` on */
+        nan_validation, full, rival;
+    long room;  /* the largest file that the disk takes from step `full` on */
+    int signal; /* of an interruption; 0: that of Ctrl-C */
 } Trouble;
-static const Trouble no_trouble = {NEVER, NEVER, NEVER, NEVER, NEVER,
-                                   NEVER, NEVER, NEVER, 0};
+static const Trouble no_trouble = {NEVER, NEVER, NEVER, NEVER, NEVER, NEVER,
+                                   NEVER, NEVER, NEVER, 0,     0};
 
 /* y = weight x + bias. Dropout, and a state that is carried from step to step, make the
  * loss depend on all that a resumed run has to bring back. */
@@ -88,12 +117,16 @@ static void limit_files(long bytes)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
+static void meet_a_rival(void);
+
 static void make_trouble(Line *l, long step)
 {
     Error error;
     const Trouble *t = &l->trouble;
     if (step == t->interrupt || step == t->interrupt_twice)
-        raise(SIGINT);
+        raise(t->signal ? t->signal : SIGINT);
+    if (step == t->rival)
+        meet_a_rival();
     if (step == t->interrupt_twice)
         raise(SIGINT);
     if (step == t->kill)
@@ -183,6 +216,7 @@ static TrainerSettings settings_for(int run)
 }
 
 static const SafeMetadata metadata[] = {{"width", "1"}};
+static long active_parameters;
 
 /* Trains; what is printed goes to an open file, which is closed. */
 static TrainerEnd train_onto(int file, Line *l, const TrainerSettings *settings,
@@ -192,6 +226,7 @@ static TrainerEnd train_onto(int file, Line *l, const TrainerSettings *settings,
                        .params = l->params,
                        .carried = l->carried,
                        .tokens_per_step = 6,
+                       .active_parameters = active_parameters,
                        .loss = line_loss,
                        .validate = line_validate,
                        .show = line_show,
@@ -347,7 +382,7 @@ static void assert_same_run(int left, int right)
 static void assert_nothing_half_written(int run)
 {
     char output[512];
-    run_command(output, sizeof output, "find %s -name '*.new'", folder[run]);
+    run_command(output, sizeof output, "find %s -name '*.new*'", folder[run]);
     ck_assert_str_eq(output, "");
 }
 
@@ -365,8 +400,8 @@ START_TEST(a_run_learns_and_leaves_its_files)
     ck_assert_float_ne(l->trace->data[0], 0);
 
     static const char *const names[] = {"model.safetensors", "state.safetensors", "log.csv",
-                                        "loss.svg"};
-    for (int i = 0; i < 4; i++)
+                                        "loss.svg", "result.csv"};
+    for (int i = 0; i < 5; i++)
         ck_assert(file_exists(in_run(A, names[i])));
     ck_assert(!file_exists(in_run(A, "previous")));
     assert_nothing_half_written(A);
@@ -544,6 +579,110 @@ START_TEST(a_terminal_shows_one_live_line_with_its_curve)
 }
 END_TEST
 
+/* The line of result.csv, as numbers. */
+static void result_of(int run, double number[7])
+{
+    static const char header[] =
+        "parameters,active_parameters,best_val_loss,tokens,seconds,tokens_per_second,"
+        "peak_memory_bytes\n";
+    long size;
+    char *text = bytes_of(in_run(run, "result.csv"), &size), *at = text + strlen(header);
+    ck_assert_msg(strncmp(text, header, strlen(header)) == 0, "%s", text);
+    for (int i = 0; i < 7; i++) {
+        char *end;
+        number[i] = strtod(at, &end);
+        ck_assert_msg(end > at && *end == (i < 6 ? ',' : '\n'), "%s", text);
+        at = end + 1;
+    }
+    ck_assert_int_eq(*at, 0);
+    free(text);
+}
+
+START_TEST(the_result_is_one_line_of_numbers)
+{
+    Error error;
+    Line *l = line_new();
+    TrainerSettings settings = settings_for(A);
+    double result[7];
+    ck_assert_int_eq(train_line(l, &settings, "a line", &error), TRAINER_DONE);
+    result_of(A, result);
+    double best = l->val[0];
+    for (int v = 1; v < l->vals; v++)
+        best = fmin(best, l->val[v]);
+    ck_assert_double_eq(result[0], 2);
+    ck_assert_double_eq(result[1], 2);
+    ck_assert_double_le(fabs(result[2] - best), 6e-7);
+    ck_assert_double_eq(result[3], 50 * 6);
+    Log log = log_of(in_run(A, "log.csv"));
+    ck_assert_double_eq(result[4], atof(log.field[log.rows - 1][2]));
+    ck_assert_double_gt(result[5], 0);
+    if (result[4] > 0)
+        ck_assert_double_le(fabs(result[3] / result[5] - result[4]), 6e-4);
+    ck_assert_double_gt(result[6], 1e6); /* bytes, not kilobytes */
+    ck_assert_double_lt(result[6], (double)physical_memory());
+    free(log.text);
+    line_free(l);
+}
+END_TEST
+
+START_TEST(the_result_of_an_interrupted_run_is_of_what_it_did)
+{
+    double result[7];
+    Trouble trouble = no_trouble;
+    trouble.interrupt = 29;
+    active_parameters = 1;
+    run_line(settings_for(A), trouble, TRAINER_INTERRUPTED);
+    result_of(A, result);
+    ck_assert_double_eq(result[0], 2);
+    ck_assert_double_eq(result[1], 1);
+    ck_assert_double_eq(result[3], 30 * 6);
+    resume_line(settings_for(A), no_trouble, TRAINER_DONE);
+    result_of(A, result);
+    ck_assert_double_eq(result[3], 50 * 6);
+}
+END_TEST
+
+/* Killed between the last save and the result, it is written by who resumes to nothing. */
+START_TEST(a_result_that_is_missing_is_made_up_for)
+{
+    double result[7];
+    run_line(settings_for(A), no_trouble, TRAINER_DONE);
+    ck_assert_int_eq(unlink(in_run(A, "result.csv")), 0);
+    resume_line(settings_for(A), no_trouble, TRAINER_DONE);
+    result_of(A, result);
+    ck_assert_double_eq(result[3], 50 * 6);
+}
+END_TEST
+
+START_TEST(every_file_is_on_the_disk_before_the_state_that_knows_of_it)
+{
+    TrainerSettings settings = settings_for(A);
+    settings.steps = 0;
+    order[0] = 0;
+    run_line(settings, no_trouble, TRAINER_DONE);
+    ck_assert_str_eq(order, "sync model.safetensors, rename model.safetensors, sync runA, "
+                            "sync loss.svg, rename loss.svg, sync runA, "
+                            "sync log.csv, "
+                            "sync state.safetensors, rename state.safetensors, sync runA, "
+                            "sync result.csv, rename result.csv, sync runA");
+}
+END_TEST
+
+/* 10^9 rows would not fit into memory, and need not. */
+START_TEST(a_run_may_have_any_number_of_steps_and_evaluations)
+{
+    Trouble trouble = no_trouble;
+    TrainerSettings settings = settings_for(A);
+    settings.steps = 1000000000;
+    settings.eval_every = 1;
+    trouble.interrupt = 2;
+    run_line(settings, trouble, TRAINER_INTERRUPTED);
+    Log log = log_of(in_run(A, "log.csv"));
+    ck_assert_int_eq(log.rows, 4);
+    free(log.text);
+}
+END_TEST
+
 START_TEST(a_run_of_no_steps_measures_and_ends)
 {
     TrainerSettings settings = settings_for(A);
@@ -619,6 +758,7 @@ static int run_apart(TrainerSettings settings, Trouble trouble)
     if (child == 0) {
         Error error;
         Line *l = line_new();
+        signal(SIGINT, SIG_DFL); /* Check has a handler of its own */
         l->trouble = trouble;
         train_line(l, &settings, "a line, seed 3", &error);
         _exit(0);
@@ -652,6 +792,61 @@ START_TEST(a_run_that_was_killed_goes_on_from_its_last_save)
 }
 END_TEST
 
+START_TEST(asked_to_stop_by_any_signal_it_saves_and_stops)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    run_line(settings_for(A), no_trouble, TRAINER_DONE);
+    for (int i = 0; i < 3; i++) {
+        Trouble trouble = no_trouble;
+        trouble.interrupt = 17;
+        trouble.signal = signals[i];
+        run_line(settings_for(B), trouble, TRAINER_INTERRUPTED);
+        ck_assert_int_eq(interrupt_signal(), signals[i]);
+        resume_line(settings_for(B), no_trouble, TRAINER_DONE);
+        assert_same_run(B, A);
+    }
+}
+END_TEST
+
+START_TEST(a_signal_that_is_ignored_does_not_stop_a_run)
+{
+    Trouble trouble = no_trouble;
+    trouble.interrupt = 17;
+    signal(SIGINT, SIG_IGN);
+    run_line(settings_for(A), trouble, TRAINER_DONE);
+}
+END_TEST
+
+/* In the middle of a run in A, another one begins there, and one resumes there. */
+static int rivals;
+
+static void meet_a_rival(void)
+{
+    Error error;
+    TrainerSettings settings = settings_for(A);
+    for (int i = 0; i < 2; i++) {
+        Line *l = line_new();
+        settings.resume = i == 1;
+        ck_assert_int_eq(train_line(l, &settings, "a line, seed 3", &error),
+                         TRAINER_FAILED);
+        assert_contains(error.text, "another run is using ");
+        assert_contains(error.text, "/runA; choose another --out");
+        line_free(l);
+        rivals++;
+    }
+}
+
+START_TEST(two_runs_do_not_use_one_folder)
+{
+    Trouble trouble = no_trouble;
+    trouble.rival = 25;
+    run_line(settings_for(B), no_trouble, TRAINER_DONE);
+    run_line(settings_for(A), trouble, TRAINER_DONE);
+    ck_assert_int_eq(rivals, 2);
+    assert_same_run(A, B);
+}
+END_TEST
+
 static void handler_of_the_caller(int signal)
 {
     (void)signal;
@@ -674,7 +869,7 @@ START_TEST(the_handler_of_the_caller_is_put_back)
 }
 END_TEST
 
-START_TEST(rows_behind_the_last_save_are_cut_off)
+START_TEST(rows_after_the_last_save_are_cut_off)
 {
     Trouble trouble = no_trouble;
     trouble.interrupt = 30;
@@ -774,18 +969,40 @@ START_TEST(a_state_of_other_shapes_is_refused)
 }
 END_TEST
 
-START_TEST(a_log_that_lost_rows_is_refused)
+/* As after a power failure: what is gone is gone, and the model is none the worse. */
+START_TEST(a_log_that_lost_rows_is_no_reason_not_to_resume)
 {
-    run_line(settings_for(A), no_trouble, TRAINER_DONE);
-    ck_assert_int_eq(truncate(in_run(A, "log.csv"), 100), 0);
-    const char *text = resume_line(settings_for(A), no_trouble, TRAINER_FAILED);
+    Trouble trouble = no_trouble;
+    trouble.interrupt = 30;
+    ck_assert(freopen(scratch("stderr"), "w", stderr) != NULL);
+    run_line(settings_for(B), no_trouble, TRAINER_DONE);
+    for (int i = 0; i < 2; i++) {
+        run_line(settings_for(A), trouble, TRAINER_INTERRUPTED);
+        ck_assert_int_eq(
+            i ? unlink(in_run(A, "log.csv")) : truncate(in_run(A, "log.csv"), 100), 0);
+        resume_line(settings_for(A), no_trouble, TRAINER_DONE);
+        assert_same_file(in_run(A, "model.safetensors"), in_run(B, "model.safetensors"));
+        Log log = log_of(in_run(A, "log.csv"));
+        ck_assert_int_eq(log.rows,
+                         i ? 10 : 11); /* of 26; the steps 32, 34 .. 50 at least */
+        ck_assert_str_eq(log.field[i ? 0 : 1][0], "32");
+        free(log.text);
+    }
+}
+END_TEST
+
+START_TEST(a_state_of_another_optimizer_is_refused_by_its_name)
+{
+    TrainerSettings settings = settings_for(A);
+    settings.optimizer = OPTIMIZER_MUON;
+    run_line(settings, no_trouble, TRAINER_DONE);
+    const char *copy = copy_of(A);
+    settings.optimizer = OPTIMIZER_ADAMW;
+    const char *text = resume_line(settings, no_trouble, TRAINER_FAILED);
     assert_contains(text,
-                    "log.csv is shorter than the state of the run says; leave --resume "
-                    "out to begin anew");
-    ck_assert_int_eq(unlink(in_run(A, "log.csv")), 0);
-    text = resume_line(settings_for(A), no_trouble, TRAINER_FAILED);
-    assert_contains(text, "cannot read");
-    assert_contains(text, "log.csv");
+                    "state.safetensors is of a run with --optimizer muon; it cannot be "
+                    "resumed with adamw");
+    assert_untouched(A, copy);
 }
 END_TEST
 
@@ -986,33 +1203,72 @@ START_TEST(a_new_run_sets_the_old_one_aside)
 }
 END_TEST
 
-/* The state goes last: while it is there, the run will be set aside again. */
 START_TEST(a_run_that_cannot_be_set_aside_is_not_overwritten)
 {
-    static const char *const names[] = {"model.safetensors", "log.csv",
-                                        "state.safetensors"};
-    Error error;
-    TrainerSettings settings = settings_for(A), other = settings_for(B);
-    settings.steps = other.steps = 4;
-    run_line(other, no_trouble, TRAINER_DONE);
-    for (int i = 0; i < 3; i++) {
-        char way[64], output[256];
-        settings.seed = 3;
-        run_line(settings, no_trouble, TRAINER_DONE);
-        run_command(output, sizeof output, "rm -rf %s/previous", folder[A]);
-        snprintf(way, sizeof way, "previous/%s", names[i]);
-        ck_assert(folder_make(in_run(A, way), &error));
-        settings.seed = 4;
-        for (int attempt = 0; attempt < 2; attempt++) {
-            const char *text = run_line(settings, no_trouble, TRAINER_FAILED);
-            assert_contains(text, "cannot move");
-            assert_contains(text, names[i]);
-        }
-        ck_assert_int_eq(rmdir(in_run(A, way)), 0);
-        run_line(settings, no_trouble, TRAINER_DONE);
-        snprintf(folder[C], sizeof folder[C], "%.200s/previous", folder[A]);
-        assert_same_run(C, B);
+    TrainerSettings settings = settings_for(A);
+    settings.steps = 4;
+    run_line(settings, no_trouble, TRAINER_DONE);
+    const char *copy = copy_of(A);
+    ck_assert_int_eq(symlink("nowhere", in_run(A, "previous.new")), 0);
+    settings.seed = 4;
+    const char *text = run_line(settings, no_trouble, TRAINER_FAILED);
+    assert_contains(text, "cannot make the folder");
+    assert_contains(text, "previous.new");
+    ck_assert_int_eq(unlink(in_run(A, "previous.new")), 0);
+    assert_untouched(A, copy);
+}
+END_TEST
+
+/* A run that was killed while it was being set aside is put back, also to be resumed. */
+START_TEST(a_run_that_was_half_set_aside_is_resumed)
+{
+    Trouble trouble = no_trouble;
+    char output[256];
+    trouble.interrupt = 30;
+    run_line(settings_for(B), no_trouble, TRAINER_DONE);
+    run_line(settings_for(A), trouble, TRAINER_INTERRUPTED);
+    ck_assert_int_eq(run_command(output, sizeof output,
+                                 "cd %s && mkdir previous.new && mv model.safetensors "
+                                 "log.csv previous.new",
+                                 folder[A]),
+                     0);
+    resume_line(settings_for(A), no_trouble, TRAINER_DONE);
+    assert_same_run(A, B);
+}
+END_TEST
+
+/* ---- Writing a file that memory has no room for ---- */
+
+static bool memory_fails;
+
+/* Takes the place of the system's. */
+FILE *open_memstream(char **text, size_t *length)
+{
+    FILE *(*real)(char **, size_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "open_memstream");
+    return memory_fails ? fopen("/dev/full", "w") : real(text, length);
+}
+
+START_TEST(a_header_without_memory_ends_with_a_size_that_is_known)
+{
+    char text[256] = "";
+    int ends[2];
+    fflush(NULL);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        Error error;
+        dup2(ends[1], STDERR_FILENO);
+        memory_fails = true;
+        safetensors_save(scratch("file"), NULL, 0, metadata, 1, &error);
+        _exit(0);
     }
+    close(ends[1]);
+    ck_assert_int_gt(read(ends[0], text, sizeof text - 1), 0);
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    ck_assert_str_eq(text, "out of memory: 0.0 MB for the header of a safetensors file "
+                           "cannot be had\n");
 }
 END_TEST
 
@@ -1020,19 +1276,28 @@ SUITE("trainer", 20, a_run_learns_and_leaves_its_files, the_log_has_a_row_now_an
       train_loss_is_the_mean_since_the_previous_row,
       the_norm_in_the_log_is_that_before_clipping, the_best_model_is_kept_not_the_last,
       every_evaluation_is_followed_by_a_show, off_a_terminal_every_row_is_a_plain_line,
-      a_terminal_shows_one_live_line_with_its_curve, a_run_of_no_steps_measures_and_ends,
-      a_resumed_run_ends_with_the_same_bits, a_run_may_be_interrupted_again_and_again,
-      an_interruption_while_validating_counts_too,
+      a_terminal_shows_one_live_line_with_its_curve, the_result_is_one_line_of_numbers,
+      the_result_of_an_interrupted_run_is_of_what_it_did,
+      a_result_that_is_missing_is_made_up_for,
+      every_file_is_on_the_disk_before_the_state_that_knows_of_it,
+      a_run_may_have_any_number_of_steps_and_evaluations,
+      a_run_of_no_steps_measures_and_ends, a_resumed_run_ends_with_the_same_bits,
+      a_run_may_be_interrupted_again_and_again, an_interruption_while_validating_counts_too,
       an_interruption_in_the_last_step_comes_too_late,
       a_second_interruption_ends_the_program,
       a_run_that_was_killed_goes_on_from_its_last_save,
-      the_handler_of_the_caller_is_put_back, rows_behind_the_last_save_are_cut_off,
+      asked_to_stop_by_any_signal_it_saves_and_stops,
+      a_signal_that_is_ignored_does_not_stop_a_run, two_runs_do_not_use_one_folder,
+      the_handler_of_the_caller_is_put_back, rows_after_the_last_save_are_cut_off,
       a_finished_run_resumes_to_nothing, a_finished_run_goes_on_when_given_more_steps,
       another_run_is_not_resumed, nothing_cannot_be_resumed,
-      a_state_of_other_shapes_is_refused, a_log_that_lost_rows_is_refused,
+      a_state_of_other_shapes_is_refused, a_log_that_lost_rows_is_no_reason_not_to_resume,
+      a_state_of_another_optimizer_is_refused_by_its_name,
       a_file_that_is_no_state_is_refused, a_loss_that_is_no_number_names_step_and_tensor,
       a_run_that_failed_can_be_resumed, a_gradient_that_is_no_number_names_its_parameter,
       a_validation_loss_that_is_no_number_is_not_logged,
       a_file_in_the_way_of_the_folder_is_named, a_log_that_cannot_be_written_is_named,
       a_full_disk_costs_only_the_steps_since_the_last_save,
-      a_new_run_sets_the_old_one_aside, a_run_that_cannot_be_set_aside_is_not_overwritten)
+      a_new_run_sets_the_old_one_aside, a_run_that_cannot_be_set_aside_is_not_overwritten,
+      a_run_that_was_half_set_aside_is_resumed,
+      a_header_without_memory_ends_with_a_size_that_is_known)

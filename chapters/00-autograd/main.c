@@ -334,7 +334,7 @@ int main(int argc, char **argv)
                    "steps for the table of pairs"),
         option_text("data", &set.data, "FILE", "the text for the table of pairs"),
         option_text("out", &set.out, "DIR", "where pictures go"),
-        option_long("seed", &set.seed, 0, 1L << 31, "where random numbers begin"),
+        option_long("seed", &set.seed, 0, 0x7fffffff, "where random numbers begin"),
         option_int("threads", &set.threads, 0, 32, "threads; 0 for one a processor"),
     };
     OptionGroup group = OPTION_GROUP("options", list);

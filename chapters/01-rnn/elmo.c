@@ -93,7 +93,10 @@ static bool words_read(Words *w, const char *path, Error *error)
     split(w, text, size);
     make_list(w);
     free(text);
-    return w->count > 2 * WINDOW || fail(error, "%s: %d words are too few", path, w->count);
+    return w->count > 2 * WINDOW || fail(error,
+                                         "%s: %d words are too few, at least %d are "
+                                         "needed; give a longer text with --data FILE",
+                                         path, w->count, 2 * WINDOW + 1);
 }
 
 static void words_free(Words *w)

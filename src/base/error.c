@@ -2,10 +2,12 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 bool fail(Error *error, const char *format, ...)
@@ -64,16 +66,47 @@ void *allocate(size_t count, size_t size)
 
 size_t physical_memory(void)
 {
+    struct rlimit limit;
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
+    uint64_t bytes = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : SIZE_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur < bytes)
+        bytes = limit.rlim_cur;
+    return bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+/* The first thread to come here goes on, and will end the program; all others wait for
+ * that. */
+static void be_the_first(void)
+{
+    static atomic_flag taken = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&taken))
+        for (;;)
+            pause();
+}
+
+_Noreturn static void end_without(size_t bytes, const char *what, const char *advice)
+{
+    be_the_first();
+    fflush(stdout);
+    fprintf(stderr, "out of memory: %.1f MB for %s cannot be had%s%s\n",
+            (double)bytes / 1e6, what, advice ? "; " : "", advice ? advice : "");
+    exit(1);
 }
 
 _Noreturn void out_of_memory(size_t bytes, const char *what)
 {
-    fflush(stdout);
-    fprintf(stderr,
-            "out of memory: %.1f MB for %s cannot be had; try a smaller --batch, "
-            "--context or --width\n",
-            (double)bytes / 1e6, what);
-    exit(1);
+    end_without(bytes, what, NULL);
+}
+
+static const char *model_advice;
+
+void model_memory_advice(const char *advice)
+{
+    model_advice = advice;
+}
+
+_Noreturn void out_of_model_memory(size_t bytes, const char *what)
+{
+    end_without(bytes, what, model_advice);
 }

@@ -24,7 +24,7 @@ bool fail(Error *error, const char *format, ...) __attribute__((format(printf, 2
 bool fail_within(Error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Puts more behind the sentence: what to do about it. Always returns false. */
+/* Puts more after the sentence: what to do about it. Always returns false. */
 bool fail_after(Error *error, const char *more);
 
 /* A mistake in the program: flushes stdout, prints the sentence to stderr and aborts. */
@@ -34,12 +34,18 @@ _Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 
  * sentence and status 1. The caller frees it with free(). */
 void *allocate(size_t count, size_t size);
 
-/* The bytes of memory that this machine has. Asking for more is refused before it is asked
- * for, because a system that promises more than it has would later end the program without
- * a word. */
+/* The bytes of memory that this process can have: those of the machine, or fewer where it
+ * was given a limit (ulimit -v). Asking for more is refused before it is asked for, because
+ * a system that promises more than it has would later end the program without a word. */
 size_t physical_memory(void);
 
-/* Ends the program with the sentence "out of memory: ..." and status 1. */
+/* Ends the program with the sentence "out of memory: ..." and status 1. Of several threads
+ * that run out at once only the first speaks. */
 _Noreturn void out_of_memory(size_t bytes, const char *what);
+
+/* The same for memory that grows with the model and its batch. It adds what the program
+ * said to do about that, "try a smaller --batch", if it did; the text must stay. */
+_Noreturn void out_of_model_memory(size_t bytes, const char *what);
+void model_memory_advice(const char *advice);
 
 #endif

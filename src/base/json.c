@@ -1,7 +1,7 @@
 /* json.c - a recursive descent through the grammar of RFC 8259.
  *
  * One function per rule. Each begins with the parser at the first byte of its rule, leaves
- * it behind the last, and returns false (or NULL) once a sentence has been written. */
+ * it after the last, and returns false (or NULL) once a sentence has been written. */
 #include "base/json.h"
 #include "base/utf8.h"
 

@@ -27,7 +27,7 @@ struct Json {
 };
 
 /* The whole of `text` as one value; the caller frees it with json_free. NULL with a
- * sentence when it is not JSON, has something behind it, or repeats a name in an object. */
+ * sentence when it is not JSON, has something after it, or repeats a name in an object. */
 Json *json_parse(const char *text, long size, Error *error);
 void json_free(Json *value);
 

@@ -81,6 +81,12 @@ static int choice_index(const char *choices, const char *text)
     }
 }
 
+/* A file or a folder has a name. */
+static bool is_name(const Option *option)
+{
+    return strcmp(option->metavar, "FILE") == 0 || strcmp(option->metavar, "DIR") == 0;
+}
+
 static bool read_value(Option *option, const char *text)
 {
     long number;
@@ -114,6 +120,8 @@ static bool read_value(Option *option, const char *text)
             *(int *)option->value = index;
         return true;
     case OPTION_TEXT:
+        if (!*text && is_name(option))
+            return false;
         *(const char **)option->value = text;
     }
     return true;

@@ -69,7 +69,8 @@ static inline Option option_real(const char *name, double *value, double least, 
     return (Option){OPTION_REAL, name, value, least, most, NULL, "X", help, false};
 }
 
-/* The variable may be NULL, for no text. */
+/* The variable may be NULL, for no text. The metavar FILE or DIR says that it is a name,
+ * which cannot be empty; any other text can. */
 static inline Option option_text(const char *name, const char **value, const char *metavar,
                                  const char *help)
 {

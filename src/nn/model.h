@@ -60,6 +60,8 @@ struct Model {
     /* Called after each step of the optimizer, with the tape of that step. NULL: no need. */
     void (*stepped)(Model *model, Tape *tape);
 
+    long active_parameters; /* that one token meets; 0: all of them */
+
     /* Frees the model and its parameters. */
     void (*free)(Model *model);
 };

@@ -137,7 +137,7 @@ static void check_memory(const Params *params, bool learns)
 {
     double bytes = params->elements * (learns ? 4 : 1) * sizeof(float);
     if (bytes > (double)physical_memory())
-        out_of_memory(bytes < 1e18 ? (size_t)bytes : SIZE_MAX, "the model");
+        out_of_model_memory(bytes < 1e18 ? (size_t)bytes : SIZE_MAX, "the model");
 }
 
 static Tensor *add(Scope scope, const char *name, bool learns, int rank, const int *shape)
@@ -159,7 +159,7 @@ static Tensor *add(Scope scope, const char *name, bool learns, int rank, const i
         size_t room = params->count ? 2 * (size_t)params->count : 1;
         Param *larger = realloc(params->item, room * sizeof *larger);
         if (!larger)
-            out_of_memory(room * sizeof *larger, "the list of parameters");
+            out_of_model_memory(room * sizeof *larger, "the list of parameters");
         params->item = larger;
     }
     char *kept = allocate((size_t)length + 1, 1);

@@ -1,5 +1,7 @@
 /* program.c - the face that all programs of the book share. */
 #include "run/program.h"
+#include "base/interrupt.h"
+#include "base/streams.h"
 #include "tensor/parallel.h"
 
 #include <signal.h>
@@ -35,10 +37,32 @@ static bool no_such_verb(const Program *p, const char *verb, Error *error)
     return fail_after(error, " and --help");
 }
 
+/* What makes a model and its batch smaller, of the options that the program has. */
+static void advise(const Program *p)
+{
+    static const char *const names[] = {"batch", "context", "hidden", "width"};
+    static char advice[80];
+    const char *has[4];
+    size_t length = 0;
+    int count = 0;
+    for (int i = 0; i < 4; i++)
+        if (options_find(p->groups, p->group_count, names[i]))
+            has[count++] = names[i];
+    for (int i = 0; i < count; i++)
+        length += (size_t)snprintf(advice + length, sizeof advice - length, "%s--%s",
+                                   i == 0           ? "try a smaller "
+                                   : i == count - 1 ? " or "
+                                                    : ", ",
+                                   has[i]);
+    model_memory_advice(length ? advice : NULL);
+}
+
 const Verb *program_read(const Program *p, int argc, char **argv, Error *error)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
     *error = (Error){""};
+    streams_open();
+    signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error like any other */
+    advise(p);
     if (options_want_help(argc, argv)) {
         print_help(p);
         return NULL;
@@ -57,12 +81,12 @@ const Verb *program_read(const Program *p, int argc, char **argv, Error *error)
     return &p->verbs[chosen];
 }
 
-int program_status(const Program *p, bool done, const Error *error)
+int program_status(const Program *p, bool done, Error *error)
 {
-    if (done)
+    if (!done && !*error->text)
+        return 128 + (interrupt_signal() ? interrupt_signal() : SIGINT);
+    if (done && streams_flush(error))
         return 0;
-    if (!*error->text)
-        return 128 + SIGINT;
     fprintf(stderr, "chapter-%.2s: %s\n", p->name, error->text);
     return 1;
 }

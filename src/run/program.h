@@ -31,7 +31,8 @@ typedef struct {
 } Program;
 
 /* Reads the command line and does what it says. Returns the exit status: 0, or 1 after a
- * sentence on stderr, or 130 after Ctrl-C. */
+ * sentence on stderr, or 128 + the signal that interrupted it: 130 after Ctrl-C. Output
+ * that was printed and did not arrive is a failure, too. */
 int program_main(const Program *program, int argc, char **argv);
 
 /* The two halves of it, for a program that does more than that. Finds the verb and sets the
@@ -39,6 +40,6 @@ int program_main(const Program *program, int argc, char **argv);
 const Verb *program_read(const Program *program, int argc, char **argv, Error *error);
 
 /* The exit status of a verb that ended like this, once the sentence is printed. */
-int program_status(const Program *program, bool done, const Error *error);
+int program_status(const Program *program, bool done, Error *error);
 
 #endif

@@ -2,9 +2,13 @@
 #include "run/run.h"
 #include "tensor/parallel.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Exact as a double, which is what a bound of an option is. */
+#define MOST_SEED (LONG_MAX < 1LL << 53 ? LONG_MAX : (long)(1LL << 53))
 
 /* ---- Options ---- */
 
@@ -54,7 +58,7 @@ static void add_file_options(Run *run)
         option_text("load", &run->load, "FILE", "the weights to begin with"),
         option_text("input", &run->input, "FILE", "probe: what goes in"),
         option_text("output", &run->output, "FILE", "probe: logits, loss and gradients"),
-        option_long("seed", &run->seed, 0, 1L << 53, "where random numbers begin"),
+        option_long("seed", &run->seed, 0, MOST_SEED, "where random numbers begin"),
         option_int("threads", &run->threads, 0, 32, "threads; 0 for one a processor"),
     };
     run_add_options(run, "files and the run", options, COUNT(options));
@@ -107,6 +111,7 @@ static bool prepare(Run *run, Error *error)
         return false;
     run->learner = (Learner){.model = run,
                              .params = run->model->params,
+                             .active_parameters = run->model->active_parameters,
                              .stepped = run->model->stepped ? model_stepped : NULL};
     run->training.title = run->title;
     run->training.seed = (uint64_t)run->seed;

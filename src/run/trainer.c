@@ -1,25 +1,25 @@
 /* trainer.c - the loop around every model of the book. */
 #include "run/trainer.h"
-#include "weights/checkpoint.h"
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "nn/optim.h"
 #include "plot/plot.h"
+#include "run/folder.h"
+#include "run/run_log.h"
+#include "weights/checkpoint.h"
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-static const char log_header[] =
-    "step,tokens,seconds,train_loss,val_loss,learning_rate,grad_norm\n";
+static const char result_header[] =
+    "parameters,active_parameters,best_val_loss,tokens,seconds,tokens_per_second,"
+    "peak_memory_bytes\n";
 
-/* One row of the log. Losses are NaN where there is none. Seconds are those spent in
- * training steps; evaluating, showing and saving do not count. */
-typedef struct {
-    double step, seconds, train_loss, val_loss;
-} Row;
+static const char *const optimizer_name[] = {"adamw", "muon"};
 
 typedef struct {
     const Learner *learner;
@@ -29,7 +29,7 @@ typedef struct {
     Profile *profile; /* NULL if none is wanted */
     long profiled;    /* steps */
 
-    long step; /* taken so far */
+    long step, resumed_at; /* taken so far; taken before this process */
     double seconds;
     double loss_sum; /* of the steps since the last row */
     long loss_count;
@@ -37,20 +37,9 @@ typedef struct {
     double best;
     long best_step;
 
-    FILE *log;
-    char log_path[1100];
-    Row *row;
-    long rows, room;
+    RunLog log;
     double shown; /* when the live line was last drawn */
 } Run;
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
 
 /* "<folder>/<name>"; the result is overwritten by the fourth call after it. */
 static const char *in_folder(const Run *run, const char *name)
@@ -68,6 +57,11 @@ static long row_every(const TrainerSettings *set)
     return set->eval_every >= 10 ? set->eval_every / 10 : 1;
 }
 
+static long long tokens_of(const Run *run)
+{
+    return (long long)run->step * run->learner->tokens_per_step;
+}
+
 /* ---- The state of a run ---- */
 
 static int state_lists(const Run *run, Params *lists[3])
@@ -78,84 +72,54 @@ static int state_lists(const Run *run, Params *lists[3])
     return lists[2] ? 3 : 2;
 }
 
-/* Numbers are written in hexadecimal where every bit counts. */
+/* Numbers are written in hexadecimal where every bit counts. The log reaches the disk before
+ * the state that knows how long it is. */
 static bool save_state(Run *run, Error *error)
 {
     Params *lists[3];
     int count = state_lists(run, lists);
-    if (fflush(run->log) != 0)
-        return fail(error, "cannot write %s: %s", run->log_path, strerror(errno));
+    long length = run_log_sync(&run->log, error);
+    if (length < 0)
+        return false;
     char numbers[320];
     snprintf(numbers, sizeof numbers, "%ld %ld %ld %ld %a %a %a %ld %a %a", run->step,
-             run->optimizer->steps, ftell(run->log), run->best_step, run->best,
-             run->seconds, run->loss_sum, run->loss_count, run->norm, run->learning_rate);
-    SafeMetadata metadata[] = {{"identity", run->learner->identity}, {"run", numbers}};
-    return checkpoint_save(in_folder(run, "state.safetensors"), lists, count, metadata, 2,
+             run->optimizer->steps, length, run->best_step, run->best, run->seconds,
+             run->loss_sum, run->loss_count, run->norm, run->learning_rate);
+    SafeMetadata metadata[] = {{"identity", run->learner->identity},
+                               {"optimizer", optimizer_name[run->set->optimizer]},
+                               {"run", numbers}};
+    return checkpoint_save(in_folder(run, "state.safetensors"), lists, count, metadata, 3,
                            error);
 }
 
-static void add_row(Run *run, Row row)
+/* Reads the counters of a run from its state; false if this is none. */
+static bool read_numbers(Run *run, const Checkpoint *c, long *log_length)
 {
-    if (run->rows < run->room)
-        run->row[run->rows++] = row;
+    const char *numbers = safetensors_metadata(c->file, "run");
+    bool read = numbers &&
+                sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la", &run->step,
+                       &run->optimizer->steps, log_length, &run->best_step, &run->best,
+                       &run->seconds, &run->loss_sum, &run->loss_count, &run->norm,
+                       &run->learning_rate) == 10;
+    run->resumed_at = run->step;
+    return read && run->step >= 0 && run->optimizer->steps >= 0 && *log_length > 0;
 }
 
-/* Room for the rows there are and for all that will come: nothing is allocated later on. */
-static void make_room(Run *run, const char *text)
+/* Whether the state is of this run; one of long ago does not name its optimizer. */
+static bool is_same_run(const Run *run, const Checkpoint *c, Error *error)
 {
-    const TrainerSettings *set = run->set;
-    long lines = 0;
-    for (; text && *text; text++)
-        lines += *text == '\n';
-    long room = lines + set->steps / row_every(set) + set->steps / set->eval_every + 3;
-    run->room = room;
-    run->row = allocate((size_t)room, sizeof *run->row);
-}
-
-/* The rows that the log holds already, for the picture. */
-static void read_rows(Run *run, char *text)
-{
-    char *end, *line = strtok_r(text, "\n", &end);
-    while (line && (line = strtok_r(NULL, "\n", &end))) {
-        double field[7];
-        for (int i = 0; i < 7; i++) {
-            char *after = line;
-            field[i] = strtod(line, &after);
-            if (after == line)
-                field[i] = NAN;
-            line = *after == ',' ? after + 1 : after;
-        }
-        add_row(run, (Row){field[0], field[2], field[3], field[4]});
-    }
-}
-
-/* Opens the log: anew, or cut back to the length that the state remembers. */
-static bool open_log(Run *run, long length, Error *error)
-{
-    snprintf(run->log_path, sizeof run->log_path, "%s", in_folder(run, "log.csv"));
-    long size = 0;
-    char *text = length ? file_read(run->log_path, &size, error) : NULL;
-    if (length && !text)
-        return false;
-    bool whole = size >= length;
-    if (text && whole)
-        text[length] = 0;
-    make_room(run, text);
-    if (text && whole)
-        read_rows(run, text);
-    free(text);
-    if (!whole)
+    const char *identity = safetensors_metadata(c->file, "identity");
+    const char *optimizer = safetensors_metadata(c->file, "optimizer");
+    const char *ours = optimizer_name[run->set->optimizer];
+    if (!identity)
+        return fail(error, "%s is not the state of a run", c->path);
+    if (strcmp(identity, run->learner->identity) != 0)
+        return fail(error, "%s is of another run: that one has %s, this one %s", c->path,
+                    identity, run->learner->identity);
+    if (optimizer && strcmp(optimizer, ours) != 0)
         return fail(error,
-                    "%s is shorter than the state of the run says; leave --resume out to "
-                    "begin anew",
-                    run->log_path);
-    if (length && truncate(run->log_path, length) != 0)
-        return fail(error, "cannot cut %s: %s", run->log_path, strerror(errno));
-    run->log = fopen(run->log_path, length ? "a" : "w");
-    if (!run->log ||
-        (!length && (fputs(log_header, run->log) < 0 || fflush(run->log) != 0)))
-        return fail(error, "cannot write %s: %s", run->log_path, strerror(errno));
-    fseek(run->log, 0, SEEK_END);
+                    "%s is of a run with --optimizer %s; it cannot be resumed with %s",
+                    c->path, optimizer, ours);
     return true;
 }
 
@@ -171,89 +135,23 @@ static bool resume(Run *run, Error *error)
     Checkpoint *c = checkpoint_open(path, &none, error);
     if (!c)
         return false;
-    const char *identity = safetensors_metadata(c->file, "identity");
-    const char *numbers = safetensors_metadata(c->file, "run");
     long length = 0;
-    bool right;
-    if (!identity || !numbers ||
-        sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la", &run->step,
-               &run->optimizer->steps, &length, &run->best_step, &run->best, &run->seconds,
-               &run->loss_sum, &run->loss_count, &run->norm, &run->learning_rate) != 10 ||
-        run->step < 0 || run->optimizer->steps < 0 || length <= 0)
-        right = fail(error, "%s is not the state of a run", path);
-    else if (strcmp(identity, run->learner->identity) != 0)
-        right = fail(error, "%s is of another run: that one has %s, this one %s", path,
-                     identity, run->learner->identity);
-    else
-        right = checkpoint_load(c, lists, count, error) && open_log(run, length, error);
+    bool right = read_numbers(run, c, &length) ||
+                 fail(error, "%s is not the state of a run", path);
+    right = right && is_same_run(run, c, error) &&
+            checkpoint_load(c, lists, count, error) &&
+            run_log_resume(&run->log, in_folder(run, "log.csv"), length, error);
     checkpoint_close(c);
     return right;
 }
 
-/* A new run in the folder of an old one moves the old one into previous/, so that hours of
- * training are not lost to a moment's haste. Of several old runs only the last is kept. */
-static bool set_aside(const Run *run, Error *error)
-{
-    /* The state goes last: until it has gone, a new run will try this again. */
-    static const char *const names[] = {"model.safetensors", "log.csv", "loss.svg",
-                                        "state.safetensors"};
-    if (!file_exists(in_folder(run, "state.safetensors")))
-        return true;
-    if (!folder_make(in_folder(run, "previous"), error))
-        return false;
-    for (int i = 0; i < 4; i++) {
-        char to[64];
-        snprintf(to, sizeof to, "previous/%s", names[i]);
-        const char *from = in_folder(run, names[i]);
-        if (rename(from, in_folder(run, to)) != 0 && errno != ENOENT)
-            return fail(error, "cannot move %s aside: %s", from, strerror(errno));
-    }
-    return true;
-}
-
 static bool begin(Run *run, Error *error)
 {
-    return set_aside(run, error) && open_log(run, 0, error);
+    return folder_set_aside(run->set->out, error) &&
+           run_log_begin(&run->log, in_folder(run, "log.csv"), error);
 }
 
 /* ---- What is seen of a run ---- */
-
-static void losses_of(const Run *run, double *step, double *train, double *val, int *counts)
-{
-    counts[0] = counts[1] = 0;
-    for (long i = 0; i < run->rows; i++) {
-        if (!isnan(run->row[i].train_loss)) {
-            step[counts[0]] = run->row[i].step;
-            train[counts[0]++] = run->row[i].train_loss;
-        }
-        if (!isnan(run->row[i].val_loss)) {
-            step[run->rows + counts[1]] = run->row[i].step;
-            val[counts[1]++] = run->row[i].val_loss;
-        }
-    }
-}
-
-static bool draw_losses(const Run *run, Error *error)
-{
-    size_t n = (size_t)run->rows;
-    double *numbers = allocate(4 * n, sizeof *numbers);
-    int counts[2];
-    losses_of(run, numbers, numbers + 2 * n, numbers + 3 * n, counts);
-    PlotLine lines[] = {
-        {.name = "training", .x = numbers, .y = numbers + 2 * n, .count = counts[0]},
-        {.name = "validation", .x = numbers + n, .y = numbers + 3 * n, .count = counts[1]},
-    };
-    Chart chart = {.title = run->set->title,
-                   .x_label = "step",
-                   .y_label = "loss, nats per token",
-                   .lines = lines,
-                   .count = 2,
-                   .references = run->learner->levels,
-                   .reference_count = run->learner->level_count};
-    bool drawn = plot_lines(in_folder(run, "loss.svg"), &chart, error);
-    free(numbers);
-    return drawn;
-}
 
 static void print_duration(double seconds)
 {
@@ -267,13 +165,10 @@ static void print_duration(double seconds)
 /* step 1200/2000  loss 1.832  validation 1.941  9210 tokens/s  0:52 left */
 static void print_progress(const Run *run, double loss)
 {
-    double val = NAN;
-    for (long i = run->rows - 1; i >= 0 && isnan(val); i--)
-        val = run->row[i].val_loss;
     double per_step = run->step ? run->seconds / (double)run->step : 0;
     printf("step %ld/%ld  loss %.3f", run->step, run->set->steps, loss);
-    if (!isnan(val))
-        printf("  validation %.3f", val);
+    if (!isnan(run->log.val_loss))
+        printf("  validation %.3f", run->log.val_loss);
     if (per_step > 0) {
         printf("  %.0f tokens/s  ", (double)run->learner->tokens_per_step / per_step);
         print_duration(per_step * (double)(run->set->steps - run->step));
@@ -281,19 +176,19 @@ static void print_progress(const Run *run, double loss)
     }
 }
 
-/* On a terminal the line is drawn over itself a few times a second, with the curve
- * behind. */
+/* On a terminal the line is drawn over itself a few times a second, followed by
+ * the curve. */
 static void show_live(Run *run, double loss)
 {
-    enum { WIDTH = 16, POINTS = 4096 };
+    enum { WIDTH = 16 };
     if (!isatty(STDOUT_FILENO) || seconds_now() - run->shown < 0.2)
         return;
     run->shown = seconds_now();
-    double curve[POINTS];
+    double curve[MOST_POINTS];
     int points = 0;
-    for (long i = run->rows > POINTS ? run->rows - POINTS : 0; i < run->rows; i++)
-        if (!isnan(run->row[i].train_loss))
-            curve[points++] = run->row[i].train_loss;
+    for (int i = 0; i < run->log.points; i++)
+        if (!isnan(run->log.point[i].train_loss))
+            curve[points++] = run->log.point[i].train_loss;
     char line[PLOT_TERMINAL_BYTES(WIDTH, 1)] = "";
     if (points > 1)
         plot_terminal(line, sizeof line, curve, points, WIDTH, 1);
@@ -310,27 +205,19 @@ static void clear_live(void)
         printf("\r\033[K");
 }
 
-static void write_field(FILE *log, double value, const char *format)
-{
-    fputc(',', log);
-    if (!isnan(value))
-        fprintf(log, format, value);
-}
-
 /* A row for the log; outside a terminal, also a line to read. */
 static bool write_row(Run *run, double val_loss, Error *error)
 {
     double train_loss = run->loss_count ? run->loss_sum / (double)run->loss_count : NAN;
-    fprintf(run->log, "%ld,%ld,%.3f", run->step, run->step * run->learner->tokens_per_step,
-            run->seconds);
-    write_field(run->log, train_loss, "%.6f");
-    write_field(run->log, val_loss, "%.6f");
-    write_field(run->log, run->step ? run->learning_rate : NAN, "%.6g");
-    write_field(run->log, run->step ? run->norm : NAN, "%.6g");
-    fputc('\n', run->log);
-    if (fflush(run->log) != 0)
-        return fail(error, "cannot write %s: %s", run->log_path, strerror(errno));
-    add_row(run, (Row){(double)run->step, run->seconds, train_loss, val_loss});
+    LogRow row = {.step = run->step,
+                  .tokens = tokens_of(run),
+                  .seconds = run->seconds,
+                  .train_loss = train_loss,
+                  .val_loss = val_loss,
+                  .learning_rate = run->step ? run->learning_rate : NAN,
+                  .grad_norm = run->step ? run->norm : NAN};
+    if (!run_log_add(&run->log, row, error))
+        return false;
     run->loss_sum = 0;
     run->loss_count = 0;
     if (!isatty(STDOUT_FILENO) && run->step > 0) {
@@ -415,15 +302,50 @@ static bool evaluate(Run *run, Error *error)
     }
     if (l->show)
         l->show(l->model, run->step);
-    return draw_losses(run, error) && save_state(run, error);
+    return run_log_draw(&run->log, in_folder(run, "loss.svg"), run->set->title, l->levels,
+                        l->level_count, error) &&
+           save_state(run, error);
 }
 
+/* The largest amount of memory that this process has had. */
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+#ifdef __APPLE__
+    return (double)usage.ru_maxrss;
+#else
+    return 1024.0 * (double)usage.ru_maxrss;
+#endif
+}
+
+/* What the run comes to, for whoever compares runs. */
+static bool save_result(const Run *run, Error *error)
+{
+    const Learner *l = run->learner;
+    const char *path = in_folder(run, "result.csv");
+    long parameters = 0;
+    long long tokens = tokens_of(run);
+    for (int i = 0; i < l->params->count; i++)
+        parameters += t_size(l->params->item[i].tensor);
+    long active = l->active_parameters ? l->active_parameters : parameters;
+    NewFile file;
+    if (!newfile_open(&file, path, error))
+        return false;
+    fprintf(file.stream, "%s%ld,%ld,%.6f,%lld,%.3f,%.1f,%.0f\n", result_header, parameters,
+            active, run->best, tokens, run->seconds,
+            run->seconds > 0 ? (double)tokens / run->seconds : 0, peak_bytes());
+    return newfile_commit(&file, error);
+}
+
+/* A finished run that is resumed has nothing to add to its files. */
 static bool run_loop(Run *run, Error *error)
 {
     const TrainerSettings *set = run->set;
-    if (run->rows == 0 && !evaluate(run, error))
+    if (!set->resume && !evaluate(run, error))
         return false;
-    while (run->step < set->steps && !interrupted) {
+    while (run->step < set->steps && !interrupt_signal()) {
         if (!take_step(run, error))
             return false;
         if (run->step % set->eval_every == 0 || run->step == set->steps) {
@@ -433,7 +355,10 @@ static bool run_loop(Run *run, Error *error)
             return false;
         }
     }
-    return !interrupted || save_state(run, error);
+    if (set->resume && run->step == run->resumed_at &&
+        file_exists(in_folder(run, "result.csv")))
+        return true;
+    return (run->step >= set->steps || save_state(run, error)) && save_result(run, error);
 }
 
 static void say_end(const Run *run)
@@ -448,6 +373,30 @@ static void say_end(const Run *run)
                run->best, run->best_step, run->seconds);
 }
 
+static void run_free(Run *run)
+{
+    optimizer_free(run->optimizer);
+    tape_free(run->tape);
+    profile_free(run->profile);
+}
+
+/* The run itself, in a folder that is its own. */
+static bool run_in_folder(Run *run, Error *error)
+{
+    const TrainerSettings *set = run->set;
+    int lock = folder_lock(set->out, error);
+    if (lock < 0)
+        return false;
+    interrupts_catch();
+    bool done = (set->resume ? resume(run, error) : begin(run, error)) &&
+                run_loop(run, error);
+    interrupts_release();
+    Error ignored; /* one trouble is enough */
+    done = run_log_close(&run->log, done ? error : &ignored) && done;
+    folder_unlock(lock);
+    return done;
+}
+
 TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error *error)
 {
     Run run = {.learner = learner, .set = settings, .best = INFINITY};
@@ -457,27 +406,13 @@ TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error 
     run.optimizer = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
                                   settings->beta1, settings->beta2, settings->weight_decay);
 
-    struct sigaction before,
-        catch = {.sa_handler = on_interrupt,
-                 .sa_flags = (int)(SA_RESETHAND | SA_RESTART)}; /* no write fails by it */
-    interrupted = 0;
-    sigaction(SIGINT, &catch, &before);
-    bool done = folder_make(settings->out, error) &&
-                (settings->resume ? resume(&run, error) : begin(&run, error)) &&
-                run_loop(&run, error);
-    sigaction(SIGINT, &before, NULL);
-
+    bool done = run_in_folder(&run, error);
     clear_live();
     if (done)
         say_end(&run);
     if (done && run.profile && run.profiled)
         profile_print(stdout, run.profile, run.profiled);
-    if (run.log && fclose(run.log) != 0 && done)
-        done = fail(error, "cannot write %s: %s", run.log_path, strerror(errno));
-    optimizer_free(run.optimizer);
-    tape_free(run.tape);
-    profile_free(run.profile);
-    free(run.row);
+    run_free(&run);
     return !done                        ? TRAINER_FAILED
            : run.step < settings->steps ? TRAINER_INTERRUPTED
                                         : TRAINER_DONE;

@@ -6,9 +6,15 @@
  *                         carried from step to step, counters, the length of the log
  *     log.csv             a row now and then; see `log_header` in trainer.c
  *     loss.svg            the same as a picture
+ *     result.csv          written in the end, or when interrupted: a header and one line,
+ *                             parameters,active_parameters,best_val_loss,tokens,seconds,
+ *                             tokens_per_second,peak_memory_bytes
+ *                         tokens and seconds of the whole run, as in the log; the memory of
+ *                         the process that ended it
  *     previous/           the same of the run that was there before, if there was one
  * each of them replaced as a whole, so that a run may be killed at any moment. A run that
- * was interrupted and resumed ends with the same bits as one that was not. */
+ * was interrupted and resumed ends with the same bits as one that was not. Two runs cannot
+ * use one folder at the same time. */
 #ifndef LINEAGE_TRAINER_H
 #define LINEAGE_TRAINER_H
 
@@ -20,8 +26,9 @@
 typedef struct {
     void *model;
     Params *params;
-    Params *carried;      /* states that outlive a step; NULL if none */
-    long tokens_per_step; /* for the counts of tokens */
+    Params *carried;        /* states that outlive a step; NULL if none */
+    long tokens_per_step;   /* for the counts of tokens */
+    long active_parameters; /* those that one token meets; 0: all of them */
 
     /* The loss of the batch of this step, on the tape; nothing but the step, the seed and
      * the carried states may decide what that batch is. */
@@ -55,9 +62,11 @@ typedef struct {
 
 typedef enum { TRAINER_DONE, TRAINER_INTERRUPTED, TRAINER_FAILED } TrainerEnd;
 
-/* Trains until the last step or until Ctrl-C, which saves and stops; a second Ctrl-C ends
- * the program at once. Progress goes to stdout: one live line on a terminal, a line a row
- * else. A loss that is no longer a number fails with the step and the tensor where it
+/* Trains until the last step or until a signal asks it to stop (Ctrl-C and others, see
+ * base/interrupt.h), which saves and ends with TRAINER_INTERRUPTED; a second one ends the
+ * program at once. Progress goes to stdout: one live line on a terminal, a line a row
+ * otherwise. A log that is shorter than the state says is taken up as it is, with a line on
+ * stderr. A loss that is no longer a number fails with the step and the tensor where it
  * began, and leaves the files as they were. */
 TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error *error);
 

@@ -131,10 +131,10 @@ static void add_chunk(Tape *tape, size_t bytes)
     if (size < bytes || held + size > most)
         size = bytes;
     if (tape->chunks == MOST_CHUNKS || held + size > most)
-        out_of_memory(bytes, "the tape");
+        out_of_model_memory(bytes, "the tape");
     char *memory = aligned_alloc(T_ALIGNMENT, size);
     if (!memory)
-        out_of_memory(bytes, "the tape");
+        out_of_model_memory(bytes, "the tape");
     spoil(memory, size);
     tape->chunk[tape->chunks++] = (Chunk){memory, size};
 }
@@ -142,7 +142,7 @@ static void add_chunk(Tape *tape, size_t bytes)
 void *tape_alloc(Tape *tape, size_t bytes)
 {
     if (bytes > SIZE_MAX / 8)
-        out_of_memory(bytes, "the tape");
+        out_of_model_memory(bytes, "the tape");
     bytes = (bytes + T_ALIGNMENT - 1) / T_ALIGNMENT * T_ALIGNMENT;
     if (tape->chunks == 0)
         add_chunk(tape, bytes);

@@ -3,6 +3,7 @@
 #include "tensor/op.h"
 #include "tensor/walk.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@ const char *shape_text(int rank, const int *shape)
 
 /* ---- Making tensors ---- */
 
+/* Their bytes, and twice as many, can still be counted. */
+#define MOST_ELEMENTS (LONG_MAX / 8 < 1LL << 48 ? LONG_MAX / 8 : (long)(1LL << 48))
+
 /* How many elements a shape has; arithmetic on shapes never overflows unnoticed. */
 static long checked_size(const Tape *tape, const char *name, int rank, const int *shape)
 {
@@ -30,8 +34,8 @@ static long checked_size(const Tape *tape, const char *name, int rank, const int
     for (int i = 0; i < rank; i++) {
         if (shape[i] < 0)
             op_misuse(tape, name, "%s has a negative size", shape_text(rank, shape));
-        if (__builtin_mul_overflow(size, (long)shape[i], &size) || size > (long)1 << 48)
-            out_of_memory(SIZE_MAX, "a tensor");
+        if (__builtin_mul_overflow(size, (long)shape[i], &size) || size > MOST_ELEMENTS)
+            out_of_model_memory(SIZE_MAX, "a tensor");
     }
     return size;
 }
@@ -86,7 +90,7 @@ static float *lasting_floats(long size)
     size_t bytes = ((size_t)size * sizeof(float) + T_ALIGNMENT) / T_ALIGNMENT * T_ALIGNMENT;
     float *floats = aligned_alloc(T_ALIGNMENT, bytes);
     if (!floats)
-        out_of_memory(bytes, "a parameter");
+        out_of_model_memory(bytes, "a parameter");
     memset(floats, 0, bytes);
     return floats;
 }

@@ -471,7 +471,7 @@ bool safetensors_save(const char *path, const SafeTensor *tensors, int count,
                       const SafeMetadata *metadata, int metadata_count, Error *error)
 {
     NewFile file;
-    size_t length;
+    size_t length = 0;
     char *header = make_header(tensors, count, metadata, metadata_count, &length, error);
     if (!header)
         return fail_within(error, "cannot write %s", path);

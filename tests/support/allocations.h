@@ -3,15 +3,8 @@
 #ifndef LINEAGE_ALLOCATIONS_H
 #define LINEAGE_ALLOCATIONS_H
 
+#include "sanitized.h"
 #include <stddef.h>
-
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
 
 /* Stays 0 where it cannot count; SANITIZED tells of one such place. */
 static long allocations;
