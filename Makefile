@@ -53,7 +53,8 @@ $(BUILD)/obj/%.o: %.c Makefile
 
 # In its narrowest tile GCC likes, on some processors, to multiply and add apart. Then a sum
 # would depend on the tile that made it.
-$(BUILD)/obj/src/tensor/kernels.o: FLAGS += $(call accepted,--param=avoid-fma-max-bits=0)
+WHOLE_FMA := $(call accepted,--param=avoid-fma-max-bits=0)
+$(BUILD)/obj/src/tensor/kernels.o: FLAGS += $(WHOLE_FMA)
 
 $(BUILD)/liblineage.a: $(LIBRARY)
 	@rm -f $@
