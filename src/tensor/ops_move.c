@@ -1,5 +1,6 @@
 /* ops_move.c - the operations that only move numbers about. */
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "tensor/parallel.h"
 #include "tensor/walk.h"
 
@@ -8,6 +9,8 @@
 typedef struct {
     float *out;
     const float *table;
+    const uint16_t *packed; /* the table, where it is not floats */
+    Packing packing;
     long row, columns, count;
     const int *id;
 } Lookup;
@@ -16,8 +19,12 @@ static void look_up(long from, long to, void *context)
 {
     const Lookup *l = context;
     for (long i = from; i < to; i++)
-        memcpy(l->out + i * l->columns, l->table + l->id[i] * l->row,
-               (size_t)l->columns * sizeof(float));
+        if (l->packed)
+            kernel_expand(l->packing, l->columns, l->packed + l->id[i] * l->row,
+                          l->out + i * l->columns);
+        else
+            memcpy(l->out + i * l->columns, l->table + l->id[i] * l->row,
+                   (size_t)l->columns * sizeof(float));
 }
 
 /* Several ids may name one row, so threads divide the columns. */
@@ -46,7 +53,7 @@ Tensor *t_rows(Tensor *table, const Ids *ids)
 {
     if (!table->tape)
         table = t_on(ids->tape, table);
-    Op *op = t_op("rows", rows_backward, table);
+    Op *op = op_new_packed("rows", rows_backward, T_LIST(table), 0);
     if (table->tape != ids->tape)
         op_misuse(table->tape, "rows", "inputs are on two different tapes");
     int shape[MAX_RANK], V = table->shape[0], C = table->shape[1];
@@ -61,7 +68,15 @@ Tensor *t_rows(Tensor *table, const Ids *ids)
     shape[ids->rank] = C;
     Tensor *y = op_out_of(op, ids->rank + 1, shape);
     Lookup *l = op_save(op, sizeof *l);
-    *l = (Lookup){y->data, table->data, table->stride[0], C, ids->size, ids->at};
+    const uint16_t *packed = table->storage->packed;
+    *l = (Lookup){.out = y->data,
+                  .table = table->data,
+                  .packed = packed ? packed + table->offset : NULL,
+                  .packing = table->storage->packing,
+                  .row = table->stride[0],
+                  .columns = C,
+                  .count = ids->size,
+                  .id = ids->at};
     parallel_for(ids->size, 1 + 16384 / (C + 1), look_up, l);
     return y;
 }

@@ -93,6 +93,7 @@ static void drop_to(Tape *tape, Mark mark)
     }
     tape->current = mark.chunk;
     tape->used = mark.used;
+    tape->spare = NULL; /* some of it lay there */
 }
 
 void tape_reset(Tape *tape, long step)
@@ -102,7 +103,6 @@ void tape_reset(Tape *tape, long step)
     tape->draws = 0;
     tape->last = NULL;
     tape->finished = false;
-    tape->spare = NULL;
     tape->text = NULL;
 }
 
@@ -232,6 +232,8 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
     memmove(data, head.data, bytes);
     storage.data = head.data = data;
     storage.size = t_size(&head);
+    storage.lent = false;
+    head.offset = 0;
     both->storage = storage;
     both->tensor = head;
     both->tensor.storage = &both->storage;
@@ -245,6 +247,12 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
 
 Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input)
 {
+    return op_new_packed(name, backward, inputs, input, -1);
+}
+
+Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
+                  Tensor *const *input, int packed)
+{
     Tape *tape = NULL;
     for (int i = 0; i < inputs; i++) {
         if (tape && input[i]->tape && input[i]->tape != tape)
@@ -255,6 +263,9 @@ Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *
     if (!tape)
         op_misuse(NULL, name, "no input is on a tape: begin with t_on(tape, parameter)");
 
+    for (int i = 0; i < inputs; i++)
+        if (i != packed || !input[i]->storage->packed)
+            t_need_floats(tape, name, input[i]);
     profile_turn(tape->profile, name, PROFILE_FORWARD);
     Op *op = tape_alloc(tape, sizeof *op);
     *op = (Op){.name = name, .tape = tape, .backward = backward, .inputs = inputs};

@@ -33,9 +33,16 @@ typedef struct Tensor Tensor;
 typedef struct Storage Storage;
 typedef struct Op Op;
 
+/* How numbers lie in memory: as floats, or in the 16 bits that a file gave them, read where
+ * they are by what says so (packed.h). */
+typedef enum { PACKING_NONE, PACKING_F16, PACKING_BF16 } Packing;
+
 struct Storage {
-    float *data; /* `size` floats */
+    float *data; /* `size` floats; NULL if packed, or not yet there (t_waiting) */
     float *grad; /* as many; NULL as long as no gradient has arrived */
+    const uint16_t *packed; /* the numbers, where they are not floats */
+    Packing packing;
+    bool lent; /* the numbers belong to somebody else, and are only read */
     long size;
     bool wants_grad; /* it is, or depends on, something that learns */
     bool keeps_grad; /* backward must not hand the gradient's memory back */
@@ -50,6 +57,7 @@ struct Tensor {
     int rank, shape[MAX_RANK];
     long stride[MAX_RANK];
     float *data;
+    long offset; /* of its first element in the storage */
     Storage *storage;
     Tape *tape;   /* NULL for a parameter */
     Tensor *next; /* the next view of the same parameter */
@@ -146,6 +154,21 @@ Ids *ids_of(Tape *tape, int rank, const int *shape);
 Tensor *t_lasting(bool wants_grad, int rank, const int *shape);
 void t_lasting_free(Tensor *x);
 
+/* A parameter that does not learn and whose numbers come later, by t_lend or t_own; views
+ * may be taken before. To use it without numbers is a mistake. */
+Tensor *t_waiting(int rank, const int *shape);
+
+/* Its numbers from now on: `packing` says what `numbers` points to, floats or 16 bits each,
+ * contiguous, which must outlive x and are only read. Its views follow. */
+void t_lend(Tensor *x, Packing packing, const void *numbers);
+
+/* Makes sure that it has floats of its own, to be written; their values are lost where they
+ * were not so before. */
+float *t_own(Tensor *x);
+
+/* Aborts in the name of an operation that needs floats if x has none. */
+void t_need_floats(const Tape *tape, const char *name, const Tensor *x);
+
 /* A parameter or a state, seen from a tape. */
 Tensor *t_on(Tape *tape, Tensor *x);
 
@@ -241,6 +264,10 @@ Tensor *t_contiguous(Tensor *x); /* x itself, or a recorded copy */
 /* Begins an operation: finds the tape among the inputs and checks that it is one. */
 #define t_op(name, backward, ...) op_new(name, backward, T_LIST(__VA_ARGS__))
 Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input);
+
+/* The same for an operation that can read input number `packed` where it is packed. */
+Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
+                  Tensor *const *input, int packed);
 
 /* Its result: a fresh contiguous tensor, not cleared; the operation is recorded here if any
  * input wants a gradient and the tape records. op_out_into instead writes into a tensor
