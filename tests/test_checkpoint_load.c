@@ -50,6 +50,7 @@ static Model model_new(Params *params)
     Model m = {.params = params};
     m.table = param(top, "table.weight", V, C, normal(1));
     m.decay = no_decay(top, param(top, "A_log", 3, C, normal(0.1)));
+    param(top, "conv.weight", 4, 1, 3, normal(1)); /* no matrix */
     m.up = linear_new(under(top, "up"), C, HIDDEN, normal(0.3));
     m.down = linear_new_by_input(under(top, "down"), HIDDEN, C, normal(0.3));
     m.norm = layer_norm_new(under(top, "norm"), C, 1e-5f);
@@ -142,6 +143,7 @@ START_TEST(floats_lie_in_the_file_and_take_no_memory)
 {
     Model m = model_new(params_for_inference());
     load(m.params, written_as(DTYPE_F32));
+    load(m.params, written_as(DTYPE_F32)); /* the second time as the first */
     ck_assert_double_eq(m.params->bytes, 0);
     for (int i = 0; i < m.params->count; i++)
         ck_assert(m.params->item[i].tensor->storage->lent);
@@ -162,7 +164,7 @@ START_TEST(matrices_stay_packed_and_all_else_becomes_floats)
         expanded += m.params->item[i].tensor->data != NULL;
     ck_assert_int_eq(expanded, m.params->count - 3);
     ck_assert(m.decay->data != NULL);
-    ck_assert_double_eq(m.params->bytes, 4 * (3 * C + HIDDEN + 3 * C));
+    ck_assert_double_eq(m.params->bytes, 4 * (3 * C + 12 + HIDDEN + 3 * C));
     params_free(m.params);
 }
 END_TEST
@@ -415,10 +417,11 @@ END_TEST
 START_TEST(an_own_name_comes_before_a_source)
 {
     static const char *const source[][2] = {
-        {"x.", "y.*."}, {"a.", "b."}, {"a.", "c."}, {NULL, NULL}};
-    const float want[] = {2, 3};
+        {"x.", "y.*."}, {"a.", "b."}, {"a.", "c."}, {"p.*.q.*.", "r.*.s.*."}, {NULL, NULL}};
+    const float want[] = {2, 3, 4};
     Partial partial = {.source = source, .unused = NAMES("b.w", "c.w")};
-    loads(NAMES("b.w", "a.w", "c.v"), &plain, NAMES("a.w", "a.v"), want, &partial);
+    loads(NAMES("b.w", "a.w", "c.v", "r.1.s.2.w"), &plain, NAMES("a.w", "a.v", "p.1.q.2.w"),
+          want, &partial);
 }
 END_TEST
 

@@ -290,6 +290,23 @@ START_TEST(views_follow_when_numbers_arrive)
 }
 END_TEST
 
+START_TEST(what_is_kept_on_a_tape_begins_anew)
+{
+    static const float floats[] = {1, 2, 3, 4, 5, 6};
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Tensor *p = t_waiting(T_INTS(3, 2));
+    t_lend(p, PACKING_NONE, floats);
+    Mark mark = tape_mark(tape);
+    Tensor *row = tape_keep(tape, mark, t_select(t_on(tape, p), 0, 2));
+    ck_assert_int_eq(row->offset, 0);
+    ck_assert_float_eq(row->data[0], 5);
+    t_assign(row, t_zeros(tape, 2)); /* it is a copy, and not lent any more */
+    ck_assert_float_eq(row->data[0], 0);
+    t_lasting_free(p);
+    tape_free(tape);
+}
+END_TEST
+
 static Tape *on;
 static Tensor *packed, *waiting, *lent;
 
@@ -392,4 +409,4 @@ SUITE("packed", 20, every_number_expands_exactly, nothing_is_written_after_the_l
       views_of_packed_weights_multiply, any_number_of_threads_gives_the_same_bits,
       a_block_of_many_products_keeps_only_what_it_says,
       rows_of_a_packed_table_are_looked_up, views_follow_when_numbers_arrive,
-      what_cannot_be_read_is_refused_with_a_sentence)
+      what_is_kept_on_a_tape_begins_anew, what_cannot_be_read_is_refused_with_a_sentence)

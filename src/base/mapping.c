@@ -8,15 +8,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* False where this file cannot be mapped; whether it can be read remains to be seen. */
+/* False where this file cannot be mapped; whether it can be read remains to be seen. A pipe
+ * is not even opened: who writes to it would think that its reader has come and gone. */
 static bool map(Mapping *mapping, const char *path)
 {
     struct stat status;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return false;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return false;
     void *bytes = MAP_FAILED;
-    if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
+    if (fstat(file, &status) == 0)
         bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
     close(file);
     if (bytes == MAP_FAILED)
