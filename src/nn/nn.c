@@ -1,6 +1,7 @@
 /* nn.c - parameters that have names, and the layers that have no lesson of their own. */
 #include "nn/nn.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "base/random.h"
 
 #include <ctype.h>

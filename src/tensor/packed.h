@@ -11,6 +11,27 @@
 #include "tensor/kernels.h"
 #include "tensor/tensor.h"
 
+typedef enum Packing Packing;
+
+/* ---- Parameters whose numbers come from elsewhere ---- */
+
+/* A parameter that does not learn and whose numbers come later, by t_lend or t_own; views
+ * may be taken before. To use it without numbers is a mistake. */
+Tensor *t_waiting(int rank, const int *shape);
+
+/* Its numbers from now on: `packing` says what `numbers` points to, floats or 16 bits each,
+ * contiguous, which must outlive x and are only read. Its views follow. */
+void t_lend(Tensor *x, Packing packing, const void *numbers);
+
+/* Makes sure that it has floats of its own, to be written; their values are lost where they
+ * were not so before. */
+float *t_own(Tensor *x);
+
+/* Aborts in the name of an operation that needs floats if x has none. */
+void t_need_floats(const Tape *tape, const char *name, const Tensor *x);
+
+/* ---- Products ---- */
+
 /* A matrix seen through strides, as Matrix is. */
 typedef struct {
     const uint16_t *data;

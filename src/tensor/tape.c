@@ -1,4 +1,5 @@
 /* tape.c - the tape that remembers what was done, and the way back along it. */
+#include "tensor/packed.h"
 #include "tensor/tensor.h"
 
 #include <math.h>

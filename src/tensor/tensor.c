@@ -1,5 +1,6 @@
 /* tensor.c - arrays of floats: how they are made, and the many ways to read one. */
 #include "tensor/tensor.h"
+#include "tensor/packed.h"
 #include "tensor/walk.h"
 
 #include <stdio.h>

@@ -33,15 +33,11 @@ typedef struct Tensor Tensor;
 typedef struct Storage Storage;
 typedef struct Op Op;
 
-/* How numbers lie in memory: as floats, or in the 16 bits that a file gave them, read where
- * they are by what says so (packed.h). */
-typedef enum { PACKING_NONE, PACKING_F16, PACKING_BF16 } Packing;
-
 struct Storage {
-    float *data; /* `size` floats; NULL if packed, or not yet there (t_waiting) */
-    float *grad; /* as many; NULL as long as no gradient has arrived */
-    const uint16_t *packed; /* the numbers, where they are not floats */
-    Packing packing;
+    float *data;            /* `size` floats; NULL if packed, or not yet there */
+    float *grad;            /* as many; NULL as long as no gradient has arrived */
+    const uint16_t *packed; /* the numbers, where they are of 16 bits; see packed.h */
+    enum Packing { PACKING_NONE, PACKING_F16, PACKING_BF16 } packing;
     bool lent; /* the numbers belong to somebody else, and are only read */
     long size;
     bool wants_grad; /* it is, or depends on, something that learns */
@@ -153,21 +149,6 @@ Ids *ids_of(Tape *tape, int rank, const int *shape);
  * cleared, at once) or a state that lives from step to step. Freed with its views. */
 Tensor *t_lasting(bool wants_grad, int rank, const int *shape);
 void t_lasting_free(Tensor *x);
-
-/* A parameter that does not learn and whose numbers come later, by t_lend or t_own; views
- * may be taken before. To use it without numbers is a mistake. */
-Tensor *t_waiting(int rank, const int *shape);
-
-/* Its numbers from now on: `packing` says what `numbers` points to, floats or 16 bits each,
- * contiguous, which must outlive x and are only read. Its views follow. */
-void t_lend(Tensor *x, Packing packing, const void *numbers);
-
-/* Makes sure that it has floats of its own, to be written; their values are lost where they
- * were not so before. */
-float *t_own(Tensor *x);
-
-/* Aborts in the name of an operation that needs floats if x has none. */
-void t_need_floats(const Tape *tape, const char *name, const Tensor *x);
 
 /* A parameter or a state, seen from a tape. */
 Tensor *t_on(Tape *tape, Tensor *x);

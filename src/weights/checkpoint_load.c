@@ -1,5 +1,6 @@
 /* checkpoint_load.c - parameters from a file, and back into one. */
 #include "weights/checkpoint.h"
+#include "tensor/packed.h"
 
 #include <stdint.h>
 #include <stdlib.h>
