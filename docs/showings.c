@@ -256,6 +256,7 @@ void book_check_complete(Book *book)
     check_chapters(book);
     check_tour(book, "src/scalar/scalar.h");
     check_tour(book, "src/tensor/tensor.h");
+    check_tour(book, "src/tensor/op.h");
     check_tour(book, "src/tensor/ops.h");
 }
 

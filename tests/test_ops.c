@@ -459,6 +459,40 @@ static void define_expand(const OpCase *c, const Grid *in, Grid *out)
 }
 CALL(expand, t_expand_to(in[0], c->argument.rank, c->argument.size))
 
+/* ---- Six inputs, as a selective scan has them ---- */
+
+/* (a b + c d) e + f, broadcast. */
+static Tensor *six_of(Tape *tape, Tensor **in)
+{
+    for (int k = 0; k < 6; k++)
+        in[k] = t_on(tape, in[k]);
+    return t_add(t_mul(t_add(t_mul(in[0], in[1]), t_mul(in[2], in[3])), in[4]), in[5]);
+}
+CALL(six, six_of(tape, in))
+
+static void define_six(const OpCase *c, const Grid *in, Grid *out)
+{
+    grid_make_of(out, c->shape[0].rank, c->shape[0].size);
+    for (long i = 0; i < out->size; i++) {
+        int at[MAX_RANK];
+        Scalar *x[6];
+        grid_index(out, i, at);
+        for (int k = 0; k < 6; k++)
+            x[k] = grid_at(&in[k], out->rank, at);
+        Scalar *sum = s_add(s_mul(x[0], x[1]), s_mul(x[2], x[3]));
+        out->at[i] = s_add(s_mul(sum, x[4]), x[5]);
+    }
+}
+
+/* The same with an error that shows only if two of its inputs come in a certain way. */
+static Tensor *call_six_wrong(const OpCase *c, Tape *tape, Tensor **in)
+{
+    (void)c;
+    bool turned = in[3]->stride[0] < in[3]->stride[1];
+    bool expanded = in[5]->stride[1] == 0 && in[5]->storage->wants_grad;
+    return t_scale(six_of(tape, in), turned && expanded ? 1.001f : 1);
+}
+
 /* ---- The cases ---- */
 
 #define OP(op)        .name = #op, .tensor = call_##op, .scalar = define_##op
@@ -557,6 +591,8 @@ static const OpCase cases[] = {
     {ONE(expand, 3, 1, 7), .argument = SHAPE(3, 5, 7)},
     {ONE(expand, 1, 7), .argument = SHAPE(2, 3, 5, 7)},
     {ONE(expand), .argument = SHAPE(3, 5)},
+    {OP(six), .inputs = 6,
+     .shape = {SHAPE(3, 5), SHAPE(3, 5), SHAPE(5), SHAPE(3, 5), SHAPE(3, 1), SHAPE(3, 5)}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -655,6 +691,7 @@ START_TEST(matrix_products_of_all_kinds_agree)
         {SHAPE(2, 1, 3, 5), SHAPE(4, 5, 7)}, /* each with each */
         {SHAPE(2, 4, 3, 5), SHAPE(2, 1, 5, 7)},
         {SHAPE(2, 4, 3, 5), SHAPE(1, 4, 5, 7)},
+        {SHAPE(5, 1, 7), SHAPE(7, 3)},
         {SHAPE(1, 5), SHAPE(5, 19)}, /* a row, a column, a number */
         {SHAPE(19, 5), SHAPE(5, 1)},
         {SHAPE(3, 1), SHAPE(1, 5)},
@@ -792,16 +829,19 @@ END_TEST
 
 START_TEST(large_views_agree)
 {
-    static const char *const names[] = {"exp",    "mul",     "sum",    "matmul",
+    static const char *const names[] = {"exp",    "mul",     "sum",    "matmul", "add",
                                         "affine", "softmax", "causal", "concat"};
     Error error;
     parallel_threads(3);
     for (size_t n = 0; n < sizeof names / sizeof *names; n++)
         for (int i = 0; i < LARGE_CASES; i++) {
             const OpCase *c = &large_cases[i];
-            Setting s = {{PERMUTED, SLICED}, {PARAMETER, LEAF}};
-            if (strcmp(c->name, names[n]) == 0)
-                ck_assert_msg(oracle_agrees(c, &s, &error), "%s", error.text);
+            Setting sliced = {{PERMUTED, SLICED}, {PARAMETER, LEAF}};
+            Setting spread = {{SLICED, SPREAD}, {LEAF, PARAMETER}};
+            if (strcmp(c->name, names[n]) != 0)
+                continue;
+            ck_assert_msg(oracle_agrees(c, &sliced, &error), "%s", error.text);
+            ck_assert_msg(oracle_agrees(c, &spread, &error), "%s", error.text);
         }
 }
 END_TEST
@@ -912,7 +952,7 @@ static float gelu_value_slightly_off(float x)
 static void gelu_gradient(Op *op, float last)
 {
     const float *x = op_input(op, 0)->data, *g = op_gout(op);
-    float *dx = op_grad(op, 0);
+    float *dx = op_grad(op, 0, NULL);
     for (long i = 0; i < t_size(op_output(op)); i++) {
         float t = tanhf(0.79788456f * (x[i] + 0.044715f * x[i] * x[i] * x[i]));
         float inner = 0.79788456f * (1 + last * 3 * 0.044715f * x[i] * x[i]);
@@ -929,13 +969,13 @@ static void gelu_without_the_last_term(Op *op)
 }
 static void gelu_that_replaces(Op *op)
 {
-    memset(op_grad(op, 0), 0, (size_t)t_size(op_output(op)) * sizeof(float));
+    memset(op_grad(op, 0, NULL), 0, (size_t)t_size(op_output(op)) * sizeof(float));
     gelu_gradient(op, 1);
 }
 static void gelu_that_goes_too_far(Op *op)
 {
     gelu_gradient(op, 1);
-    op_grad(op, 0)[t_size(op_output(op))] += 1e-6f;
+    op_grad(op, 0, NULL)[t_size(op_output(op))] += 1e-6f;
 }
 static void gelu_that_lets_nothing_back(Op *op)
 {
@@ -987,10 +1027,21 @@ START_TEST(a_planted_error_is_seen)
 }
 END_TEST
 
+START_TEST(an_error_in_one_mixture_of_six_views_is_found)
+{
+    OpCase c = *case_of("six");
+    Error error = {""};
+    c.tensor = call_six_wrong;
+    ck_assert(!oracle_holds(&c, &error));
+    assert_contains(error.text, "the value, number");
+}
+END_TEST
+
 SUITE("ops", 20, every_operation_agrees_with_its_definition,
       every_operation_that_the_headers_declare_has_a_case,
       element_wise_operations_agree_on_every_rank, operations_on_two_inputs_broadcast,
       matrix_products_of_all_kinds_agree, operations_agree_when_they_follow_one_another,
       the_number_of_threads_changes_no_bit, large_views_agree,
       a_row_that_a_thread_has_alone_changes_no_bit,
-      products_larger_than_all_blocks_agree_with_three_loops, a_planted_error_is_seen)
+      products_larger_than_all_blocks_agree_with_three_loops, a_planted_error_is_seen,
+      an_error_in_one_mixture_of_six_views_is_found)

@@ -119,7 +119,7 @@ START_TEST(the_last_query_stands_at_the_last_key)
     for (int b = 0; b < 2; b++)
         for (int t = 0; t < 3; t++)
             for (int s = 0; s < 5; s++)
-                ck_assert_int_eq(isinf(t_at(y, (int[]){b, t, s})) != 0, s > t + 2);
+                ck_assert_int_eq(isinf(element(y, (int[]){b, t, s})) != 0, s > t + 2);
     y = t_causal(t_zeros(tape, 1, 5)); /* one newcomer sees all that is past */
     for (int s = 0; s < 5; s++)
         ck_assert_float_eq(y->data[s], 0);

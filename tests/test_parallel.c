@@ -1,8 +1,10 @@
 /* test_parallel.c - every item is worked on once, by whatever number of threads, however
  * long they slept. */
 #include "tensor/parallel.h"
+#include "tensor/scratch.h"
 #include "suite.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -197,7 +199,93 @@ START_TEST(zero_threads_means_one_for_each_processor)
 }
 END_TEST
 
+/* ---- Sums ---- */
+
+/* Item i gives 1 / (i + j + 1) to number j: sums that round, so that order shows. */
+static void add_fractions(long from, long to, float *sum, void *context)
+{
+    long size = *(const long *)context;
+    for (long i = from; i < to; i++)
+        for (long j = 0; j < size; j++)
+            sum[j] += 1.0f / (float)(i + j + 1);
+}
+
+START_TEST(a_sum_has_the_same_bits_for_any_number_of_threads)
+{
+    const long counts[] = {0, 1, 3, 7, 8, 9, 63, 1000}, sizes[] = {1, 2, 17, 300};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
+        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+            float one[300], sum[300];
+            long size = sizes[s];
+            for (int threads = 1; threads <= 5; threads++) {
+                for (long j = 0; j < size; j++)
+                    sum[j] = (float)j;
+                parallel_threads(threads);
+                parallel_sum(counts[c], size, sum, add_fractions, &size);
+                if (threads == 1)
+                    memcpy(one, sum, sizeof one);
+                ck_assert_mem_eq(sum, one, (size_t)size * sizeof *sum);
+            }
+            for (long j = 0; j < size; j++) {
+                double want = (double)j;
+                for (long i = 0; i < counts[c]; i++)
+                    want += 1.0 / (double)(i + j + 1);
+                ck_assert_double_le(fabs((double)sum[j] - want), 1e-6 * want);
+            }
+        }
+}
+END_TEST
+
+/* One sum for each item of another. */
+static void add_sums(long from, long to, float *sum, void *context)
+{
+    for (long i = from; i < to; i++)
+        parallel_sum(i, 3, sum, add_fractions, context);
+}
+
+START_TEST(a_sum_within_a_sum_is_made_on_the_spot)
+{
+    long size = 3;
+    float one[3] = {0}, three[3] = {0};
+    parallel_threads(1);
+    parallel_sum(100, 3, one, add_sums, &size);
+    parallel_threads(3);
+    parallel_sum(100, 3, three, add_sums, &size);
+    ck_assert_mem_eq(one, three, sizeof one);
+    double want = 0;
+    for (int i = 0; i < 100; i++)
+        for (int k = 0; k < i; k++)
+            want += 1.0 / (k + 3);
+    ck_assert_double_le(fabs((double)one[2] - want), 1e-5 * want);
+}
+END_TEST
+
+/* ---- Memory that a thread keeps ---- */
+
+START_TEST(scratch_memory_is_used_again)
+{
+    char *first = scratch_take(1000), *second = scratch_take(1000);
+    ck_assert_ptr_ne(first, second);
+    ck_assert_uint_eq((size_t)first % 64, 0);
+    memset(first, 1, 1000);
+    memset(second, 2, 1000);
+    scratch_return(first);
+    ck_assert_ptr_eq(scratch_take(999), first);
+    scratch_return(first);
+    char *larger = scratch_take(100000); /* takes the place of the first */
+    memset(larger, 3, 100000);
+    ck_assert_int_eq(second[999], 2);
+    scratch_return(larger);
+    ck_assert_ptr_eq(scratch_take(1000), larger);
+    scratch_return(second);
+    scratch_return(larger);
+    scratch_free();
+}
+END_TEST
+
 SUITE("parallel", 60, ranges_cover_everything_exactly_once, ranges_run_at_the_same_time,
       a_call_from_within_runs_on_the_spot, the_number_of_threads_may_change_again_and_again,
       a_hundred_thousand_tiny_jobs_in_a_row_are_done, workers_that_fell_asleep_wake_up,
-      a_child_process_starts_a_pool_of_its_own, zero_threads_means_one_for_each_processor)
+      a_child_process_starts_a_pool_of_its_own, zero_threads_means_one_for_each_processor,
+      a_sum_has_the_same_bits_for_any_number_of_threads,
+      a_sum_within_a_sum_is_made_on_the_spot, scratch_memory_is_used_again)

@@ -616,6 +616,7 @@ START_TEST(the_tour_of_the_library_is_complete)
     put_repository(readme);
     put("src/scalar/scalar.h", "#include <a.h>\n\nint s_add;\n\nint s_mul;\n");
     put("src/tensor/tensor.h", "int t_on;\n");
+    put("src/tensor/op.h", "int t_op;\n");
     put("docs/library.md", "<!-- weave: src/tensor/tensor.h t_on -->\n");
     put("chapters/00-z/README.md", "<!-- weave: src/scalar/scalar.h s_mul -->\n");
     ck_assert_int_eq(weave(""), 1);
@@ -624,11 +625,13 @@ START_TEST(the_tour_of_the_library_is_complete)
                 "chapter 00: add <!-- weave: src/scalar/scalar.h s_add --> and a ```c "
                 "block\n");
     assert_contains(output, "src/tensor/ops.h:1: t_add is shown neither");
+    assert_contains(output, "src/tensor/op.h:1: t_op is shown neither");
     ck_assert_ptr_null(strstr(output, "s_mul is"));
     ck_assert_ptr_null(strstr(output, "t_on is"));
     ck_assert_ptr_null(strstr(output, "(top) is"));
     put("docs/library.md", "<!-- weave: src/tensor/tensor.h t_on -->\n\n"
                            "<!-- weave: src/scalar/scalar.h s_add -->\n\n"
+                           "<!-- weave: src/tensor/op.h t_op -->\n\n"
                            "<!-- weave: src/tensor/ops.h t_add -->\n");
     ck_assert_int_eq(weave(""), 0);
 }

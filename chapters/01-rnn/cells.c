@@ -5,6 +5,7 @@
  * no others, so the equations below are those of a single unit. They compute as many units
  * at once as a vector holds. */
 #include "cells.h"
+#include "tensor/op.h"
 #include "tensor/parallel.h"
 #include "tensor/vector.h"
 
@@ -213,9 +214,9 @@ static void cell_backward(Op *op)
     Texts *texts = op_saved(op);
     texts->back = true;
     texts->first.d_after = op_gout(op);
-    texts->first.d_input = op_grad(op, 0);
-    texts->first.d_h = op_grad(op, 1);
-    texts->first.d_before = op_grad(op, 2);
+    texts->first.d_input = op_grad(op, 0, NULL);
+    texts->first.d_h = op_grad(op, 1, NULL);
+    texts->first.d_before = op_grad(op, 2, NULL);
     parallel_for(op_output(op)->shape[0], 1, each_text, texts);
 }
 

@@ -17,6 +17,7 @@
  * While a tile is busy, the part of C below it and the next rows of A are already on their
  * way from memory. */
 #include "tensor/kernels.h"
+#include "tensor/scratch.h"
 #include "tensor/vector.h"
 
 #include <math.h>
@@ -26,8 +27,8 @@ enum {
     TILE_VECTORS = LANES == 16 ? 4 : 2, /* 24 or 12 sums: as many as registers allow */
     TILE_COLUMNS = TILE_VECTORS * LANES,
     BLOCK_K = 256,
-    BLOCK_COLUMNS = 384, /* of B: 384 KB packed, on the stack */
-    BLOCK_ROWS = 48,     /* of A, where it is packed: 48 KB, there too */
+    BLOCK_COLUMNS = 384, /* of B: 384 KB when packed */
+    BLOCK_ROWS = 48,     /* of A, where it is packed: 48 KB */
     AHEAD = 16           /* rows of what is packed are asked for so early */
 };
 
@@ -247,17 +248,21 @@ static void multiply_strip(int height, long N, long K, Matrix a, const Panel *pa
     }
 }
 
+/* Where blocks are packed. */
+typedef struct {
+    float a[BLOCK_ROWS * BLOCK_K], b[BLOCK_COLUMNS * BLOCK_K];
+} Packed;
+_Static_assert(sizeof(Packed) <= SCRATCH_BYTES, "a thread begins with too little");
+
 /* One block of columns and of the inner dimension, all rows. */
 static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix first,
-                           Matrix c)
+                           Matrix c, Packed *packed)
 {
-    float packed_a[BLOCK_ROWS * BLOCK_K] __attribute__((aligned(64)));
-    float packed_b[BLOCK_COLUMNS * BLOCK_K] __attribute__((aligned(64)));
     Panel panels[BLOCK_COLUMNS / TILE_COLUMNS];
     for (long j = 0; j < N; j += TILE_COLUMNS) {
         long columns = N - j < TILE_COLUMNS ? N - j : TILE_COLUMNS;
         panels[j / TILE_COLUMNS] = panel_of(M, K, columns, matrix_at(b, 0, j),
-                                            packed_b + j * K);
+                                            packed->b + j * K);
     }
 
     bool pack = a.column != 1 && M > 1 && !(a.row == 1 && is_small(K, a.column, N));
@@ -265,9 +270,9 @@ static void multiply_block(long M, long N, long K, Matrix a, Matrix b, Matrix fi
         height = tile_height(M - i);
         Matrix left = matrix_at(a, i, 0);
         if (pack && i % BLOCK_ROWS == 0)
-            pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed_a);
+            pack_a(M - i < BLOCK_ROWS ? M - i : BLOCK_ROWS, K, left, packed->a);
         if (pack)
-            left = (Matrix){packed_a + i % BLOCK_ROWS * K, 1, height};
+            left = (Matrix){packed->a + i % BLOCK_ROWS * K, 1, height};
         for (long r = height; a.column == 1 && r < 2 * height; r++)
             prefetch(left.data + r * a.row, K);
         multiply_strip((int)height, N, K, left, panels, matrix_at(first, i, 0),
@@ -313,12 +318,14 @@ void kernel_row_product(long N, long K, const float *a, Matrix b, Matrix c, bool
 
 static void multiply(long M, long N, long K, Matrix a, Matrix b, Matrix first, Matrix c)
 {
+    Packed *packed = scratch_take(sizeof *packed);
     for (long k = 0; k < K; k += BLOCK_K)
         for (long j = 0; j < N; j += BLOCK_COLUMNS)
             multiply_block(M, N - j < BLOCK_COLUMNS ? N - j : BLOCK_COLUMNS,
                            K - k < BLOCK_K ? K - k : BLOCK_K, matrix_at(a, 0, k),
                            matrix_at(b, k, j), matrix_at(k == 0 ? first : c, 0, j),
-                           matrix_at(c, 0, j));
+                           matrix_at(c, 0, j), packed);
+    scratch_return(packed);
 
     for (long i = 0; K == 0 && i < M; i++)
         for (long j = 0; j < N; j++)

@@ -1,5 +1,6 @@
 /* kernels_packed.c - products with weights of 16 bits, which are read where they are. */
 #include "tensor/packed.h"
+#include "tensor/scratch.h"
 #include "tensor/vector.h"
 
 /* As many numbers of 16 bits as a vector has lanes. */
@@ -157,6 +158,8 @@ void kernel_packed_row(long N, long K, const float *a, PackedMatrix b, const flo
 
 /* ---- Many rows ---- */
 
+enum { BLOCK_K = 256, BLOCK_COLUMNS = 192 }; /* of B: 192 KB as floats */
+
 static long least(long a, long b)
 {
     return a < b ? a : b;
@@ -167,20 +170,21 @@ static Matrix expand_block(long N, long K, PackedMatrix b, float *buffer)
 {
     if (b.column == 1) {
         for (long k = 0; k < K; k++)
-            kernel_expand(b.packing, N, b.data + k * b.row, buffer + k * PACKED_COLUMNS);
-        return (Matrix){buffer, PACKED_COLUMNS, 1};
+            kernel_expand(b.packing, N, b.data + k * b.row, buffer + k * BLOCK_COLUMNS);
+        return (Matrix){buffer, BLOCK_COLUMNS, 1};
     }
     for (long j = 0; j < N; j++)
-        kernel_expand(b.packing, K, b.data + j * b.column, buffer + j * PACKED_ROWS);
-    return (Matrix){buffer, 1, PACKED_ROWS};
+        kernel_expand(b.packing, K, b.data + j * b.column, buffer + j * BLOCK_K);
+    return (Matrix){buffer, 1, BLOCK_K};
 }
 
 void kernel_packed_matmul(long M, long N, long K, Matrix a, PackedMatrix b,
-                          const float *bias, Matrix c, float *buffer)
+                          const float *bias, Matrix c)
 {
-    for (long j = 0; j < N; j += PACKED_COLUMNS)
-        for (long k = 0; k == 0 || k < K; k += PACKED_ROWS) {
-            long columns = least(PACKED_COLUMNS, N - j), rows = least(PACKED_ROWS, K - k);
+    float *buffer = scratch_take(BLOCK_K * BLOCK_COLUMNS * sizeof *buffer);
+    for (long j = 0; j < N; j += BLOCK_COLUMNS)
+        for (long k = 0; k == 0 || k < K; k += BLOCK_K) {
+            long columns = least(BLOCK_COLUMNS, N - j), rows = least(BLOCK_K, K - k);
             PackedMatrix block = b;
             block.data += k * b.row + j * b.column;
             Matrix right = expand_block(columns, rows, block, buffer);
@@ -190,4 +194,5 @@ void kernel_packed_matmul(long M, long N, long K, Matrix a, PackedMatrix b,
             else
                 kernel_matmul(M, columns, rows, left, right, to, k > 0);
         }
+    scratch_return(buffer);
 }

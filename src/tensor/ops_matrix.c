@@ -1,5 +1,6 @@
 /* ops_matrix.c - matrix products: shapes and threads here, arithmetic in kernels.c. */
 #include "tensor/kernels.h"
+#include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/packed.h"
 #include "tensor/parallel.h"
@@ -79,14 +80,15 @@ static void part_of_product(long from, long to, void *context)
 }
 
 /* Where the innermost dimension in front continues the rows of A and C with the same B, the
- * many products are one with more rows; where it continues the inner dimension and C is
- * summed over it, one with a longer inner dimension. */
+ * many products are one with more rows (not if these are one row of C, again and again);
+ * where it continues the inner dimension and C is summed over it, one with a longer inner
+ * dimension. */
 static void merge(Product *p)
 {
     while (p->rank > 0) {
         int d = p->rank - 1;
         bool rows = p->b.stride[d] == 0 && p->a.stride[d] == p->a.m.row * p->M &&
-                    p->c.stride[d] == p->c.m.row * p->M;
+                    p->c.stride[d] == p->c.m.row * p->M && p->c.stride[d] != 0;
         bool inner = p->add && p->c.stride[d] == 0 &&
                      p->a.stride[d] == p->a.m.column * p->K &&
                      p->b.stride[d] == p->b.m.row * p->K;
@@ -143,7 +145,8 @@ static void multiply_divided(Product p, long i)
         parallel_for(p.N, share(p.N, kernel_column_grain, threads), part_of_product, &p);
 }
 
-/* One part of the rows or columns, in one half of the sum. */
+/* One part of the rows or columns, in one half of the sum. The first half goes into C itself,
+ * which is why this is no parallel_sum: tiles add to what is there as they go. */
 static void part_of_half(long from, long to, void *context)
 {
     const Product *p = context;
@@ -243,7 +246,7 @@ static Matrices gradient_of(Op *op, int i, const Tensor *y, bool *add)
     bool same = x->rank == y->rank &&
                 memcmp(x->shape, y->shape, (size_t)(y->rank - 2) * sizeof *x->shape) == 0;
     *add = true;
-    return matrices(x, same ? op_grad_to(op, i, add) : op_grad(op, i), y);
+    return matrices(x, op_grad(op, i, same ? add : NULL), y);
 }
 
 /* With Y = A B and the gradient G of Y: dA = G B', dB = A' G. */
@@ -309,7 +312,7 @@ static void affine_backward(Op *op)
     const Tensor *y = op_output_shape(op), *b = op_input_shape(op, 2);
     long stride[MAX_RANK] = {0};
     stride[y->rank - 1] = b->stride[0];
-    walk(y->rank, y->shape, row_copy, 0, (Walked){op_grad(op, 2), stride}, true, 1,
+    walk(y->rank, y->shape, row_copy, 0, (Walked){op_grad(op, 2, NULL), stride}, true, 1,
          &(Walked){(float *)op_gout(op), y->stride});
 }
 

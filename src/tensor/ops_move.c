@@ -1,7 +1,9 @@
 /* ops_move.c - the operations that only move numbers about. */
+#include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/packed.h"
 #include "tensor/parallel.h"
+#include "tensor/scratch.h"
 #include "tensor/walk.h"
 
 /* ---- Rows of a table ---- */
@@ -43,7 +45,7 @@ static void rows_backward(Op *op)
 {
     const Tensor *table = op_input_shape(op, 0);
     Lookup *l = op_saved(op);
-    l->out = op_grad(op, 0);
+    l->out = op_grad(op, 0, NULL);
     l->table = op_gout(op);
     l->row = table->stride[0];
     parallel_for(l->columns, 64, give_back, l);
@@ -93,7 +95,7 @@ static void concat_backward(Op *op)
         const Tensor *x = op_input_shape(op, i);
         if (op_wants(op, i)) {
             bool add;
-            float *grad = op_grad_to(op, i, &add);
+            float *grad = op_grad(op, i, &add);
             walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
                  &(Walked){(float *)g, y->stride});
         }
@@ -138,12 +140,14 @@ Tensor *t_stack(Tensor *const *parts, int n, int dimension)
     int shape[MAX_RANK], rank = first->rank;
     for (int d = 0; d <= rank; d++)
         shape[d] = d == dimension ? 1 : first->shape[d - (d > dimension)];
-    Tensor *thick[n];
+    Tensor **thick = scratch_take((size_t)n * sizeof *thick);
     for (int i = 0; i < n; i++) {
         if (!t_has_shape(parts[i], rank, first->shape))
             op_misuse(first->tape, "stack", "%s and %s differ", t_text(first),
                       t_text(parts[i]));
         thick[i] = t_reshape_to(parts[i], rank + 1, shape);
     }
-    return t_concat(thick, n, dimension);
+    Tensor *y = t_concat(thick, n, dimension);
+    scratch_return(thick);
+    return y;
 }

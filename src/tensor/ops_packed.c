@@ -10,8 +10,6 @@ typedef struct {
     const float *x, *bias;
     PackedMatrix w;
     float *y;
-    float *buffer; /* for each thread, PACKED_BUFFER floats */
-    long share;    /* columns of a thread */
 } PackedProduct;
 
 /* Columns from .. to - 1. */
@@ -25,8 +23,7 @@ static void multiply_columns(long from, long to, void *context)
         kernel_packed_row(to - from, p->K, p->x, w, bias, p->y + from);
     else
         kernel_packed_matmul(p->M, to - from, p->K, (Matrix){(float *)p->x, p->K, 1}, w,
-                             bias, (Matrix){p->y + from, p->N, 1},
-                             p->buffer + from / p->share * PACKED_BUFFER);
+                             bias, (Matrix){p->y + from, p->N, 1});
 }
 
 void multiply_packed(Op *op, Tensor *y, Tensor *x, const Tensor *w, const Tensor *bias)
@@ -47,11 +44,6 @@ void multiply_packed(Op *op, Tensor *y, Tensor *x, const Tensor *w, const Tensor
         return;
     long grain = kernel_column_grain, threads = parallel_thread_count();
     bool small = (double)p.M * (double)p.N * (double)p.K < WORTH_IT;
-    p.share = small ? p.N : (p.N + threads * grain - 1) / (threads * grain) * grain;
-    long floats = (p.N + p.share - 1) / p.share * PACKED_BUFFER;
-    if (p.M > 1)
-        p.buffer = op_borrow(op, floats);
-    parallel_for(p.N, p.share, multiply_columns, &p);
-    if (p.M > 1)
-        op_return(op, p.buffer, floats);
+    long share = small ? p.N : (p.N + threads * grain - 1) / (threads * grain) * grain;
+    parallel_for(p.N, share, multiply_columns, &p);
 }

@@ -2,6 +2,7 @@
  *
  * Each is a pair of row functions, the value and the slope; walk.c brings them to any
  * shape. In a slope, IN(0) is the gradient of the result. */
+#include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
 #include "base/random.h"
@@ -33,12 +34,8 @@ static void add_gradient(Op *op, int i, RowFunction *slope, float constant, int 
         broadcast_strides(other[k], y->rank, stride[k]);
         in[k + 1] = (Walked){other[k]->data, stride[k]};
     }
-    bool add = true, same = t_has_shape(x, y->rank, y->shape), last = true;
-    for (int j = i + 1; j < op_inputs(op); j++)
-        last = last && !op_wants(op, j);
-    float *grad = !same  ? op_grad(op, i) /* repeated: summed */
-                  : last ? op_grad_over(op, i, &add)
-                         : op_grad_to(op, i, &add);
+    bool add = true, repeated = !t_has_shape(x, y->rank, y->shape);
+    float *grad = op_grad(op, i, repeated ? NULL : &add);
     if (slope == row_copy && grad == op_gout(op))
         return;
     walk(y->rank, y->shape, slope, constant, (Walked){grad, x_stride}, add, 1 + others, in);
@@ -55,6 +52,7 @@ static void add_gradient(Op *op, int i, RowFunction *slope, float constant, int 
 static Tensor *binary(Tensor *a, Tensor *b, Op *op, const char *name, RowFunction *f)
 {
     int shape[MAX_RANK], rank = t_broadcast(name, a, b, 0, shape);
+    op_in_place(op);
     Tensor *y = op_out_of(op, rank, shape);
     long a_stride[MAX_RANK], b_stride[MAX_RANK];
     broadcast_strides(a, rank, a_stride);
@@ -121,6 +119,7 @@ Tensor *t_div(Tensor *a, Tensor *b)
 
 static Tensor *unary(Tensor *x, Op *op, RowFunction *f, float constant)
 {
+    op_in_place(op);
     Tensor *y = op_out_like(op, x);
     walk(x->rank, x->shape, f, constant, (Walked){y->data, y->stride}, false, 1,
          &(Walked){x->data, x->stride});
@@ -361,7 +360,7 @@ static void reduce_backward(Op *op)
     const Reduction *saved = op_saved(op);
     const Tensor *x = op_input_shape(op, 0);
     bool add;
-    float *grad = op_grad_to(op, 0, &add);
+    float *grad = op_grad(op, 0, &add);
     walk(x->rank, x->shape, scaled, saved->factor, (Walked){grad, x->stride}, add, 1,
          &(Walked){(float *)op_gout(op), saved->stride});
 }

@@ -1,27 +1,22 @@
 /* ops_rows.c - the operations that take the last dimension, a row, as a whole. Rows are
- * divided among threads. What is summed over rows, as the gradient of a norm's weight is,
- * is summed in a fixed number of parts first: the number of threads does not matter. */
+ * divided among threads. */
 #include "tensor/kernels.h"
+#include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
 #include "tensor/vector.h"
 
 #include <math.h>
 
-enum {
-    PIECE = 16384, /* elements that are worth a thread */
-    PARTS = 8      /* into which rows are cut that are summed */
-};
+enum { PIECE = 16384 /* elements that are worth a thread */ };
 
 /* What the work on a range of rows needs to know. */
 typedef struct {
     int columns;
-    long count; /* of the rows, where the work is divided into parts */
     const float *x, *g;
     float *y, *dx;
     float *mean, *scale; /* of each row */
     const float *weight, *bias;
-    float *dweight, *dbias;
     float epsilon;
     bool add;    /* to dx, or set it */
     int queries; /* T of (..., T, S) */
@@ -74,7 +69,7 @@ static void softmax_backward(Op *op)
 {
     const Tensor *y = op_output(op);
     Rows r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
-    r.dx = op_grad_over(op, 0, &r.add);
+    r.dx = op_grad(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, softmax_back_rows);
 }
 
@@ -82,6 +77,7 @@ Tensor *t_softmax(Tensor *x)
 {
     x = t_contiguous(x);
     Op *op = t_op("softmax", softmax_backward, x);
+    op_in_place(op);
     if (x->rank == 0)
         op_misuse(op_tape(op), "softmax", "a single number has no last dimension");
     Tensor *y = op_out_like(op, x);
@@ -130,7 +126,7 @@ static void causal_backward(Op *op)
     const Tensor *y = op_output_shape(op);
     Rows r = {.columns = y->shape[y->rank - 1], .queries = y->shape[y->rank - 2]};
     r.g = op_gout(op);
-    r.dx = op_grad_over(op, 0, &r.add);
+    r.dx = op_grad(op, 0, &r.add);
     for_rows(t_rows_of(y), &r, causal_back_rows);
 }
 
@@ -138,6 +134,7 @@ Tensor *t_causal(Tensor *scores)
 {
     Tensor *x = t_contiguous(scores);
     Op *op = t_op("causal", causal_backward, x);
+    op_in_place(op);
     if (x->rank < 2 || x->shape[x->rank - 2] > x->shape[x->rank - 1])
         op_misuse(op_tape(op), "causal", "%s has more queries than keys", t_text(x));
     Tensor *y = op_out_like(op, x);
@@ -197,33 +194,29 @@ static void layer_norm_back_row(const Rows *r, long i)
             dx[j] = scale * (g[j] * weight[j] - mean_e - (x[j] - mean) * slope);
 }
 
-/* The rows of each part, and what they add to the gradients of weight and bias. */
-static void layer_norm_back_parts(long from, long to, void *context)
+/* What some rows add to the gradients of weight and bias, which lie one after the other; and,
+ * on the way, the gradients of these rows. */
+static void layer_norm_back_rows(long from, long to, float *sums, void *context)
 {
     const Rows *r = context;
-    const long n = r->columns, height = (r->count + PARTS - 1) / PARTS;
-    for (long part = from; part < to; part++) {
-        float *dweight = r->dweight + part * n, *dbias = r->dbias + part * n;
-        memset(dweight, 0, (size_t)n * sizeof *dweight);
-        memset(dbias, 0, (size_t)n * sizeof *dbias);
-        for (long i = part * height; i < (part + 1) * height && i < r->count; i++) {
-            const float *x = r->x + i * n, *g = r->g + i * n;
-            float mean = r->mean[i], scale = r->scale[i];
-            for (long j = 0; j < n; j++) {
-                dweight[j] += g[j] * (x[j] - mean) * scale;
-                dbias[j] += g[j];
-            }
-            if (r->dx)
-                layer_norm_back_row(r, i);
+    const long n = r->columns;
+    float *dweight = sums, *dbias = sums + n;
+    for (long i = from; i < to; i++) {
+        const float *x = r->x + i * n, *g = r->g + i * n;
+        float mean = r->mean[i], scale = r->scale[i];
+        for (long j = 0; j < n; j++) {
+            dweight[j] += g[j] * (x[j] - mean) * scale;
+            dbias[j] += g[j];
         }
+        if (r->dx)
+            layer_norm_back_row(r, i);
     }
 }
 
-static void add_parts(float *sum, const float *part, long n)
+static void add_to(float *sum, const float *x, long n)
 {
-    for (long i = 0; i < PARTS; i++)
-        for (long j = 0; j < n; j++)
-            sum[j] += part[i * n + j];
+    for (long j = 0; j < n; j++)
+        sum[j] += x[j];
 }
 
 typedef struct {
@@ -232,22 +225,21 @@ typedef struct {
 
 static void layer_norm_backward(Op *op)
 {
-    const Tensor *x = op_input(op, 0);
+    float *dweight = op_grad(op, 0, NULL), *dbias = op_grad(op, 1, NULL);
+    const Tensor *x = op_input(op, 2);
     const LayerNormSaved *saved = op_saved(op);
     Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .g = op_gout(op)};
-    r.weight = op_input(op, 1)->data;
+    r.weight = op_input(op, 0)->data;
     r.mean = saved->mean;
     r.scale = saved->scale;
-    if (op_wants(op, 0))
-        r.dx = op_grad_over(op, 0, &r.add);
-    r.count = t_rows_of(x);
-    r.dweight = op_borrow(op, 2 * PARTS * r.columns);
-    r.dbias = r.dweight + PARTS * r.columns;
-    long grain = r.count * r.columns < PIECE ? PARTS : 1;
-    parallel_for(PARTS, grain, layer_norm_back_parts, &r);
-    add_parts(op_grad(op, 1), r.dweight, r.columns);
-    add_parts(op_grad(op, 2), r.dbias, r.columns);
-    op_return(op, r.dweight, 2 * PARTS * r.columns);
+    if (op_wants(op, 2))
+        r.dx = op_grad(op, 2, &r.add);
+    float *sums = op_borrow(op, 2 * r.columns);
+    memset(sums, 0, (size_t)(2 * r.columns) * sizeof *sums);
+    parallel_sum(t_rows_of(x), 2 * r.columns, sums, layer_norm_back_rows, &r);
+    add_to(dweight, sums, r.columns);
+    add_to(dbias, sums + r.columns, r.columns);
+    op_return(op, sums, 2 * r.columns);
 }
 
 static void check_vector(const Op *op, const char *name, const Tensor *x, const Tensor *v)
@@ -262,7 +254,9 @@ Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
 {
     Tape *tape = weight->tape ? weight->tape : bias->tape;
     x = t_contiguous(x->tape || !tape ? x : t_on(tape, x));
-    Op *op = t_op("layer_norm", layer_norm_backward, x, weight, bias);
+    /* x comes last: its gradient may take the place of that of the result. */
+    Op *op = t_op("layer_norm", layer_norm_backward, weight, bias, x);
+    op_in_place(op);
     check_vector(op, "layer_norm", x, weight);
     check_vector(op, "layer_norm", x, bias);
     Tensor *y = op_out_like(op, x);
@@ -347,7 +341,7 @@ static void cross_entropy_backward(Op *op)
     const CrossEntropySaved *saved = op_saved(op);
     if (saved->counted == 0)
         return;
-    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .dx = op_grad(op, 0)};
+    Rows r = {.columns = x->shape[x->rank - 1], .x = x->data, .dx = op_grad(op, 0, NULL)};
     r.mean = saved->greatest;
     r.scale = saved->scale;
     r.target = saved->target;

@@ -9,7 +9,7 @@
 #define LINEAGE_PACKED_H
 
 #include "tensor/kernels.h"
-#include "tensor/tensor.h"
+#include "tensor/op.h"
 
 typedef enum Packing Packing;
 
@@ -48,16 +48,10 @@ void kernel_expand(Packing packing, long n, const uint16_t *from, float *to);
 void kernel_packed_row(long N, long K, const float *a, PackedMatrix b, const float *bias,
                        float *c);
 
-/* The same for many rows, (M, K) x (K, N) + (N) -> (M, N): B is expanded a block at a time
- * into `buffer`, which has room for PACKED_BUFFER floats. */
+/* The same for many rows, (M, K) x (K, N) + (N) -> (M, N): B is expanded a block at a
+ * time. */
 void kernel_packed_matmul(long M, long N, long K, Matrix a, PackedMatrix b,
-                          const float *bias, Matrix c, float *buffer);
-
-enum {
-    PACKED_ROWS = 256,
-    PACKED_COLUMNS = 192,
-    PACKED_BUFFER = PACKED_ROWS * PACKED_COLUMNS
-};
+                          const float *bias, Matrix c);
 
 /* y = x w + bias, the latter where there is one, for the operation that made y; w is packed
  * and has two dimensions. By all threads together. */

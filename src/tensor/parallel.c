@@ -1,8 +1,8 @@
-/* parallel.c - a persistent pool of threads and one way to use it.
+/* parallel.c - a persistent pool of threads and two ways to use it.
  *
- * A training step forks and joins hundreds of times, a few microseconds apart, so a worker
- * that slept in between would spend its life waking up. It spins for a while instead: first
- * hard, then giving way to others, and sleeps only when nothing has come for milliseconds.
+ * A training step forks and joins hundreds of times, a few microseconds apart, and to wake a
+ * sleeping thread takes longer than that. So a worker without work spins: first hard, then
+ * giving way to others, and it sleeps only when nothing has come for milliseconds.
  *
  * A job is cut into shares, and whoever is there takes them: a thread first those with its
  * own number, so that it finds in its cache what it wrote before, then those of others. On
@@ -11,11 +11,14 @@
 #define _GNU_SOURCE
 #include "tensor/parallel.h"
 #include "base/error.h"
+#include "tensor/kernels.h"
+#include "tensor/scratch.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,12 +124,17 @@ static void do_shares(int self)
     inside = false;
 }
 
-static void *worker_main(void *index)
+/* The memory is allocated by the thread that starts the workers, so that how much is
+ * allocated, and when, does not depend on which of them finds work first. */
+static void *worker_main(void *scratch)
 {
+    int self = *(int *)scratch;
+    scratch_return(scratch);
     while (!atomic_load(&pool.stop)) {
-        do_shares((int)(long)index);
+        do_shares(self);
         wait_for_work();
     }
+    scratch_free();
     return NULL;
 }
 
@@ -152,23 +160,18 @@ static void stop_workers(void)
     pool.started = 0;
 }
 
-/* A matrix product packs half a megabyte on its stack. */
-enum { STACK_BYTES = 2 << 20 };
-
 /* A machine that gives fewer threads than wanted is no reason to stop: work with those. */
 static void start_workers(void)
 {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
     while (pool.started < pool.wanted - 1) {
-        long index = pool.started + 1;
-        if (pthread_create(&pool.worker[pool.started], &attributes, worker_main,
-                           (void *)index))
+        int *scratch = scratch_take(SCRATCH_BYTES);
+        *scratch = pool.started + 1;
+        if (pthread_create(&pool.worker[pool.started], NULL, worker_main, scratch)) {
+            scratch_return(scratch);
             break;
+        }
         pool.started++;
     }
-    pthread_attr_destroy(&attributes);
     pool.wanted = pool.started + 1;
 }
 
@@ -230,4 +233,49 @@ void parallel_for(long count, long grain, void (*work)(long, long, void *), void
         else
             sched_yield();
     }
+}
+
+/* ---- Sums ---- */
+
+enum { PARTS = 8, APART = 16 /* floats: threads write to different cache lines */ };
+
+typedef struct {
+    long count, size, height; /* height: the items of a part */
+    float *part;              /* the first of the parts, and how far apart they lie */
+    long stride;
+    void (*work)(long, long, float *, void *);
+    void *context;
+} Summing;
+
+static void sum_parts(long from, long to, void *context)
+{
+    const Summing *s = context;
+    for (long i = from; i < to; i++) {
+        long begin = i * s->height, end = begin + s->height;
+        float *part = s->part + i * s->stride;
+        memset(part, 0, (size_t)s->size * sizeof *part);
+        if (begin < s->count)
+            s->work(begin, end < s->count ? end : s->count, part, s->context);
+    }
+}
+
+void parallel_sum(long count, long size, float *sum,
+                  void (*work)(long from, long to, float *sum, void *context),
+                  void *context)
+{
+    Summing s = {.count = count, .size = size, .work = work, .context = context};
+    s.height = (count + PARTS - 1) / PARTS;
+    s.stride = (size + APART - 1) / APART * APART;
+    s.part = scratch_take((size_t)(PARTS * s.stride) * sizeof *s.part);
+    parallel_for(PARTS, 1, sum_parts, &s);
+    if (size == 1) { /* a single number: its parts are added as the lanes of a vector are */
+        float number[PARTS];
+        for (long i = 0; i < PARTS; i++)
+            number[i] = s.part[i * s.stride];
+        *sum += kernel_sum(PARTS, number);
+    } else
+        for (long i = 0; i < PARTS; i++)
+            for (long j = 0; j < size; j++)
+                sum[j] += s.part[i * s.stride + j];
+    scratch_return(s.part);
 }

@@ -1,6 +1,6 @@
 /* tape.c - the tape that remembers what was done, and the way back along it. */
+#include "tensor/op.h"
 #include "tensor/packed.h"
-#include "tensor/tensor.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ struct Tape {
 
     Chunk chunk[MOST_CHUNKS]; /* as a rule each twice as large as the one before it */
     int chunks, current;      /* `used` bytes of chunk[current] are taken */
-    size_t used, peak;
+    size_t used;
 
     Op *last;      /* the operation recorded last */
     bool finished; /* backward has been here */
@@ -40,18 +40,23 @@ struct Tape {
     int line;
 };
 
+typedef struct {
+    Tensor *tensor;
+    int writes_seen; /* by its storage, when it was read */
+    float *scratch;  /* in place of a gradient that nobody wants; for one backward */
+} OpInput;
+
 struct Op {
     const char *name;
     Tape *tape;
     void (*backward)(Op *);
     Op *before; /* the operation recorded before this one */
     bool recorded;
+    bool in_place;  /* the last gradient may lie where that of the output does */
+    bool passed_on; /* and there it lies */
     int inputs;
-    Tensor **input;
-    int *writes_seen; /* of each input, when it was read */
+    OpInput *input;
     Tensor *output;
-    int output_writes_seen;
-    bool passed_on; /* the gradient of the output lies where that of an input is to be */
     void *saved;
     const char *text, *file;
     int line;
@@ -94,7 +99,6 @@ static void drop_to(Tape *tape, Mark mark)
     }
     tape->current = mark.chunk;
     tape->used = mark.used;
-    tape->spare = NULL; /* some of it lay there */
 }
 
 void tape_reset(Tape *tape, long step)
@@ -104,6 +108,7 @@ void tape_reset(Tape *tape, long step)
     tape->draws = 0;
     tape->last = NULL;
     tape->finished = false;
+    tape->spare = NULL;
     tape->text = NULL;
 }
 
@@ -140,18 +145,7 @@ void *tape_alloc(Tape *tape, size_t bytes)
     }
     void *memory = tape->chunk[tape->current].memory + tape->used;
     tape->used += bytes;
-
-    size_t held = tape->used;
-    for (int i = 0; i < tape->current; i++)
-        held += tape->chunk[i].size;
-    if (held > tape->peak)
-        tape->peak = held;
     return memory;
-}
-
-size_t tape_peak(const Tape *tape)
-{
-    return tape->peak;
 }
 
 bool tape_recording(const Tape *tape)
@@ -274,35 +268,31 @@ Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
     op->file = tape->file;
     op->line = tape->line;
     op->input = tape_alloc(tape, (size_t)inputs * sizeof *op->input);
-    op->writes_seen = tape_alloc(tape, (size_t)inputs * sizeof *op->writes_seen);
     for (int i = 0; i < inputs; i++) {
-        op->input[i] = input[i];
-        op->writes_seen[i] = input[i]->storage->writes;
+        op->input[i] = (OpInput){.tensor = input[i]};
+        op->input[i].writes_seen = input[i]->storage->writes;
         op->recorded |= tape_recording(tape) && input[i]->storage->wants_grad;
     }
     return op;
 }
 
-static Tensor *record(Op *op, Tensor *output)
+void op_in_place(Op *op)
 {
-    op->output = output;
-    op->output_writes_seen = output->storage->writes;
-    if (!op->recorded)
-        return output;
-    if (op->tape->finished)
-        op_misuse(op->tape, op->name, "the tape has been through backward: reset it first");
-    if (!output->storage->wants_grad) {
-        output->storage->wants_grad = true;
-        output->storage->origin = op;
-    }
-    op->before = op->tape->last;
-    op->tape->last = op;
-    return output;
+    op->in_place = true;
 }
 
 Tensor *op_out_of(Op *op, int rank, const int *shape)
 {
-    return record(op, t_empty_of(op->tape, rank, shape));
+    Tensor *output = op->output = t_empty_of(op->tape, rank, shape);
+    if (!op->recorded)
+        return output;
+    if (op->tape->finished)
+        op_misuse(op->tape, op->name, "the tape has been through backward: reset it first");
+    output->storage->wants_grad = true;
+    output->storage->origin = op;
+    op->before = op->tape->last;
+    op->tape->last = op;
+    return output;
 }
 
 Tensor *op_out_like(Op *op, const Tensor *x)
@@ -310,20 +300,9 @@ Tensor *op_out_like(Op *op, const Tensor *x)
     return op_out_of(op, x->rank, x->shape);
 }
 
-Tensor *op_out_into(Op *op, Tensor *x)
-{
-    x->storage->writes++;
-    return record(op, x);
-}
-
 Tape *op_tape(const Op *op)
 {
     return op->tape;
-}
-
-bool op_recorded(const Op *op)
-{
-    return op->recorded;
 }
 
 void *op_save(Op *op, size_t bytes)
@@ -343,7 +322,7 @@ int op_inputs(const Op *op)
 
 const Tensor *op_input_shape(const Op *op, int i)
 {
-    return op->input[i];
+    return op->input[i].tensor;
 }
 
 const Tensor *op_output_shape(const Op *op)
@@ -353,16 +332,17 @@ const Tensor *op_output_shape(const Op *op)
 
 Tensor *op_input(const Op *op, int i)
 {
-    if (op->input[i]->storage->writes != op->writes_seen[i])
+    Tensor *x = op->input[i].tensor;
+    if (x->storage->writes != op->input[i].writes_seen)
         op_misuse(op->tape, op->name,
                   "input %d, %s, was written to after it was read and before backward",
-                  i + 1, t_text(op->input[i]));
-    return op->input[i];
+                  i + 1, t_text(x));
+    return x;
 }
 
 Tensor *op_output(const Op *op)
 {
-    if (op->output->storage->writes != op->output_writes_seen)
+    if (op->output->storage->writes != 0)
         op_misuse(op->tape, op->name, "the result, %s, was written to before backward",
                   t_text(op->output));
     return op->output;
@@ -370,22 +350,27 @@ Tensor *op_output(const Op *op)
 
 /* ---- The way back ---- */
 
-/* Memory for a gradient, not cleared. */
-static float *take_memory(Tape *tape, long size)
+static float *spare_memory(Tape *tape, long size)
 {
     size_t bytes = (size_t)size * sizeof(float);
     for (Spare **link = &tape->spare; *link; link = &(*link)->next)
         if ((*link)->size >= size && (*link)->size <= size + size / 4 + 64) {
-            float *grad = (float *)*link;
+            float *memory = (float *)*link;
             *link = (*link)->next;
-            return grad;
+            return memory;
         }
     return tape_alloc(tape, bytes < sizeof(Spare) ? sizeof(Spare) : bytes);
 }
 
-static float *take_gradient(Tape *tape, long size)
+/* Memory for a gradient. */
+static float *take_memory(Tape *tape, long size, bool clear)
 {
-    return memset(take_memory(tape, size), 0, (size_t)size * sizeof(float));
+    float *memory = spare_memory(tape, size);
+    if (clear)
+        memset(memory, 0, (size_t)size * sizeof *memory);
+    else
+        spoil(memory, (size_t)size * sizeof *memory);
+    return memory;
 }
 
 static void hand_back(Tape *tape, float *memory, long size)
@@ -397,7 +382,7 @@ static void hand_back(Tape *tape, float *memory, long size)
 
 float *op_borrow(Op *op, long floats)
 {
-    return take_memory(op->tape, floats);
+    return take_memory(op->tape, floats, false);
 }
 
 void op_return(Op *op, float *borrowed, long floats)
@@ -407,19 +392,7 @@ void op_return(Op *op, float *borrowed, long floats)
 
 bool op_wants(const Op *op, int i)
 {
-    return op->input[i]->storage->wants_grad;
-}
-
-float *op_grad(Op *op, int i)
-{
-    const Tensor *x = op->input[i];
-    if (!x->storage->wants_grad) { /* nobody will look */
-        float *scratch = take_gradient(op->tape, x->storage->size);
-        return scratch + (x->data - x->storage->data);
-    }
-    if (!x->storage->grad)
-        x->storage->grad = take_gradient(op->tape, x->storage->size);
-    return t_grad(x);
+    return op->input[i].tensor->storage->wants_grad;
 }
 
 /* Whether x reads every element of its storage, and each of them once. */
@@ -431,35 +404,69 @@ static bool is_whole(const Tensor *x)
     return t_size(x) == x->storage->size;
 }
 
-float *op_grad_to(Op *op, int i, bool *add)
+/* Whether the gradient of input i, of which there is none yet, may lie where that of the
+ * result does: nothing that comes after this input will read that one. */
+static bool may_pass_on(const Op *op, int i)
 {
-    const Tensor *x = op->input[i];
-    Storage *storage = x->storage;
-    *add = storage->grad || !storage->wants_grad || !is_whole(x);
-    if (!*add) {
-        storage->grad = take_memory(op->tape, storage->size);
-        spoil(storage->grad, (size_t)storage->size * sizeof(float));
-    }
-    return op_grad(op, i);
+    const Tensor *x = op->input[i].tensor, *y = op->output;
+    bool may = op->in_place && !y->storage->keeps_grad &&
+               t_has_shape(x, y->rank, y->shape) && is_whole(x);
+    for (int d = 0; d < y->rank; d++)
+        may = may && x->stride[d] == y->stride[d];
+    for (int later = i + 1; later < op->inputs; later++)
+        may = may && !op_wants(op, later);
+    return may;
 }
 
-float *op_grad_over(Op *op, int i, bool *add)
+static float *take_scratch(Op *op, int i, bool clear)
 {
-    const Tensor *x = op->input[i], *y = op->output;
-    Storage *to = x->storage, *from = y->storage;
-    bool alike = t_has_shape(x, y->rank, y->shape) && is_whole(x) && is_whole(y);
-    for (int d = 0; d < y->rank; d++)
-        alike = alike && x->stride[d] == y->stride[d];
-    if (!alike || !to->wants_grad || to->grad || from->origin != op || from->keeps_grad)
-        return op_grad_to(op, i, add);
-    op->passed_on = true;
-    *add = false;
-    return to->grad = from->grad;
+    OpInput *input = &op->input[i];
+    const Storage *storage = input->tensor->storage;
+    if (!input->scratch)
+        input->scratch = take_memory(op->tape, storage->size, clear);
+    return input->scratch + (input->tensor->data - storage->data);
+}
+
+float *op_grad(Op *op, int i, bool *add)
+{
+    const Tensor *x = op->input[i].tensor;
+    Storage *storage = x->storage;
+    bool set = add && !storage->grad && is_whole(x);
+    if (add)
+        *add = !set;
+    if (!storage->wants_grad)
+        return take_scratch(op, i, !set);
+    if (op->passed_on)
+        op_misuse(op->tape, op->name,
+                  "gradients must be asked for in the order of the inputs");
+    if (set && may_pass_on(op, i)) {
+        op->passed_on = true;
+        storage->grad = op->output->storage->grad;
+    } else if (!storage->grad)
+        storage->grad = take_memory(op->tape, storage->size, !set);
+    return t_grad(x);
 }
 
 const float *op_gout(const Op *op)
 {
     return t_grad(op->output);
+}
+
+/* The gradient of the result has done its work when its operation has gone back. */
+static void go_back(Tape *tape, Op *op)
+{
+    Storage *storage = op->output->storage;
+    tape_note(tape, op->text, op->file, op->line);
+    profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
+    op->backward(op);
+    for (int i = 0; i < op->inputs; i++)
+        if (op->input[i].scratch)
+            hand_back(tape, op->input[i].scratch, op->input[i].tensor->storage->size);
+    if (storage->keeps_grad)
+        return;
+    if (!op->passed_on)
+        hand_back(tape, storage->grad, storage->size);
+    storage->grad = NULL;
 }
 
 void backward(Tensor *loss)
@@ -470,25 +477,15 @@ void backward(Tensor *loss)
     if (t_size(loss) != 1)
         op_misuse(tape, "backward", "the loss, %s, is not a single number", t_text(loss));
     if (tape->finished)
-        op_misuse(tape, "backward", "it has been here since the tape was reset");
+        op_misuse(tape, "backward", "called twice; tape_reset first");
     tape->finished = true;
 
     if (!loss->storage->grad)
-        loss->storage->grad = take_gradient(tape, loss->storage->size);
+        loss->storage->grad = take_memory(tape, loss->storage->size, true);
     *t_grad(loss) += 1;
-    for (Op *op = tape->last; op; op = op->before) {
-        Storage *storage = op->output->storage;
-        if (!storage->grad)
-            continue; /* the loss does not depend on it */
-        tape_note(tape, op->text, op->file, op->line);
-        profile_turn(tape->profile, op->name, PROFILE_BACKWARD);
-        op->backward(op);
-        if (storage->origin == op && !storage->keeps_grad) {
-            if (!op->passed_on)
-                hand_back(tape, storage->grad, storage->size);
-            storage->grad = NULL;
-        }
-    }
+    for (Op *op = tape->last; op; op = op->before)
+        if (op->output->storage->grad) /* otherwise the loss does not depend on it */
+            go_back(tape, op);
 }
 
 static bool all_finite(const float *x, long n)

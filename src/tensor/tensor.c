@@ -1,5 +1,6 @@
 /* tensor.c - arrays of floats: how they are made, and the many ways to read one. */
 #include "tensor/tensor.h"
+#include "tensor/op.h"
 #include "tensor/packed.h"
 #include "tensor/walk.h"
 
@@ -209,19 +210,6 @@ float t_item(const Tensor *x)
     return x->data[0];
 }
 
-float t_at(const Tensor *x, const int *index)
-{
-    long place = 0;
-    t_need_floats(x->tape, "t_at", x);
-    for (int i = 0; i < x->rank; i++) {
-        if (index[i] < 0 || index[i] >= x->shape[i])
-            op_misuse(x->tape, "t_at", "%s is outside of %s", shape_text(x->rank, index),
-                      t_text(x));
-        place += index[i] * x->stride[i];
-    }
-    return x->data[place];
-}
-
 int t_broadcast(const char *op, const Tensor *a, const Tensor *b, int except, int *shape)
 {
     int rank = a->rank > b->rank ? a->rank : b->rank;
@@ -414,7 +402,7 @@ static void copy_backward(Op *op)
     const Tensor *x = op_input_shape(op, 0), *y = op_output_shape(op);
     if (op_wants(op, 0)) {
         bool add;
-        float *grad = op_grad_to(op, 0, &add);
+        float *grad = op_grad(op, 0, &add);
         walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
              &(Walked){(float *)op_gout(op), y->stride});
     }

@@ -15,7 +15,8 @@
  * to the storage, so a view needs no backward of its own.
  *
  * An operation finds its tape in its inputs. Where it has only parameters to work on, bring
- * one of them in with t_on(tape, parameter).
+ * one of them in with t_on(tape, parameter). The operations are in ops.h; op.h is for those
+ * who define new ones.
  *
  * Mistakes of the programmer, such as shapes that do not fit, abort with a sentence that
  * names the operation, the shapes, and the last t_shaped that held. */
@@ -94,9 +95,6 @@ uint64_t tape_seed(const Tape *tape);
  * cannot get memory ends the program with a sentence and status 1. */
 void *tape_alloc(Tape *tape, size_t bytes);
 
-/* The most memory, in bytes, that the tape has held so far. */
-size_t tape_peak(const Tape *tape);
-
 /* In inference, a block can give back what it no longer needs:
  *     Mark mark = tape_mark(tape);
  *     x = tape_keep(tape, mark, block(x));
@@ -174,7 +172,6 @@ long t_size(const Tensor *x);    /* how many elements */
 long t_rows_of(const Tensor *x); /* how many rows of the last dimension */
 bool t_is_contiguous(const Tensor *x);
 float t_item(const Tensor *x); /* the value of a tensor of one element */
-float t_at(const Tensor *x, const int *index);
 
 /* The shape that a and b broadcast to, all but their last `except` dimensions, which are
  * left to the caller; returns its rank, those included. Aborts in the name of `op` if they
@@ -213,90 +210,5 @@ Tensor *t_expand_to(Tensor *x, int rank, const int *shape);
 Tensor *t_reshape_to(Tensor *x, int rank, const int *shape);
 
 Tensor *t_contiguous(Tensor *x); /* x itself, or a recorded copy */
-
-/* ---- Defining an operation, inside the library or outside ----
- *
- *     static void double_backward(Op *op)
- *     {
- *         long n = t_size(op_output(op));
- *         float *dx = op_grad(op, 0);
- *         const float *dy = op_gout(op);
- *         for (long i = 0; i < n; i++)
- *             dx[i] += 2 * dy[i];
- *     }
- *
- *     Tensor *t_double(Tensor *x)
- *     {
- *         x = t_contiguous(x);
- *         Op *op = t_op("double", double_backward, x);
- *         Tensor *y = op_out_like(op, x);
- *         for (long i = 0; i < t_size(x); i++)
- *             y->data[i] = 2 * x->data[i];
- *         return y;
- *     }
- */
-
-#define T_LIST(...)                                                           \
-    (int)(sizeof((Tensor *[]){__VA_ARGS__}) / sizeof(Tensor *)), (Tensor *[]) \
-    {                                                                         \
-        __VA_ARGS__                                                           \
-    }
-
-/* Begins an operation: finds the tape among the inputs and checks that it is one. */
-#define t_op(name, backward, ...) op_new(name, backward, T_LIST(__VA_ARGS__))
-Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input);
-
-/* The same for an operation that can read input number `packed` where it is packed. */
-Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
-                  Tensor *const *input, int packed);
-
-/* Its result: a fresh contiguous tensor, not cleared; the operation is recorded here if any
- * input wants a gradient and the tape records. op_out_into instead writes into a tensor
- * that exists; that counts as a write. */
-#define op_out(op, ...) op_out_of(op, T_INTS(__VA_ARGS__))
-Tensor *op_out_of(Op *op, int rank, const int *shape);
-Tensor *op_out_like(Op *op, const Tensor *x);
-Tensor *op_out_into(Op *op, Tensor *x);
-
-Tape *op_tape(const Op *op);
-bool op_recorded(const Op *op);
-
-/* Memory for what backward will want to know; op_saved finds it again. */
-void *op_save(Op *op, size_t bytes);
-void *op_saved(const Op *op);
-
-/* For use in backward. The tensors that went in and came out, with a check that nobody has
- * written to them in between: */
-Tensor *op_input(const Op *op, int i);
-Tensor *op_output(const Op *op);
-int op_inputs(const Op *op);
-
-/* their shapes alone, which need no check: */
-const Tensor *op_input_shape(const Op *op, int i);
-const Tensor *op_output_shape(const Op *op);
-
-/* whether input i wants a gradient; where that gradient is to be added (with the strides of
- * the input; a scratch area when it wants none); and the gradient of the result. */
-bool op_wants(const Op *op, int i);
-float *op_grad(Op *op, int i);
-
-/* The same for a backward that can also set. Where nothing has been added yet, and the input
- * reads every element of its storage once, *add becomes false: then the memory has not been
- * cleared, and every element must be written. It saves a pass through memory, or two. */
-float *op_grad_to(Op *op, int i, bool *add);
-
-/* The same for a backward that reads each element of the gradient of the result before it
- * writes the one in its place, and none after that: what it is given may be that gradient
- * itself. */
-float *op_grad_over(Op *op, int i, bool *add);
-const float *op_gout(const Op *op);
-
-/* Memory that backward needs for a while, not cleared; it is to be returned. */
-float *op_borrow(Op *op, long floats);
-void op_return(Op *op, float *borrowed, long floats);
-
-/* A mistake: prints "name: sentence, after file:line: expression" and aborts. */
-_Noreturn void op_misuse(const Tape *tape, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -4,11 +4,11 @@
 #include "tensor/parallel.h"
 
 enum {
-    PIECE = 512,         /* floats of a row that are gathered at a time */
-    WORTH_IT = 16384,    /* elements below which threads cost more than they bring */
-    PARTS = 8,           /* in which a sum is made */
-    MOST_IN_PART = 4096, /* floats */
-    OUT = WALK_INPUTS    /* where the strides of the output are kept */
+    PIECE = 512,      /* floats of a row that are gathered at a time */
+    WORTH_IT = 16384, /* elements below which threads cost more than they bring */
+    ENOUGH = 16,      /* to be summed in parts, */
+    MOST_SUMS = 4096, /* for so many sums at a time: each part needs as many floats */
+    OUT = WALK_INPUTS /* where the strides of the output are kept */
 };
 
 typedef struct {
@@ -130,45 +130,25 @@ static void merge_dimensions(Walk *w)
     w->rank = kept + 1;
 }
 
-/* The parts from .. to - 1 of a sum over the first dimension, each into memory of its own. */
-static void walk_parts(long from, long to, void *context)
+/* How many floats the output has, if they lie side by side, whatever their order; otherwise
+ * 0. */
+static long side_by_side(const Walk *w)
 {
-    Walk w = *(const Walk *)context;
-    long height = (w.size[0] + PARTS - 1) / PARTS;
-    for (long part = from; part < to; part++) {
-        long end = (part + 1) * height < w.size[0] ? (part + 1) * height : w.size[0];
-        w.data[OUT] = ((const Walk *)context)->data[OUT] + part * MOST_IN_PART;
-        if (part * height < end)
-            walk_range(part * height, end, &w);
-    }
+    long size = 1, reach = 1;
+    for (int d = 0; d < w->rank; d++)
+        if (w->stride[OUT][d] != 0) {
+            size *= w->size[d];
+            reach += (w->size[d] - 1) * w->stride[OUT][d];
+        }
+    return size == reach ? size : 0;
 }
 
-/* A sum of many rows: a thread that adds up some of them finds them in its cache, where it
- * left them. The parts are the same for any number of threads. False if the result is too
- * large to have one for each part. */
-static bool sum_in_parts(const Walk *w)
+/* Some of the first dimension, over which is summed. */
+static void walk_part(long from, long to, float *sum, void *context)
 {
-    float sums[PARTS * MOST_IN_PART];
-    Walk parts = *w, all = *w;
-    long size = 1;
-    for (int d = w->rank - 1; d >= 0; d--) {
-        bool summed = w->stride[OUT][d] == 0;
-        all.size[d] = d == 0 ? PARTS : summed ? 1 : w->size[d];
-        parts.stride[OUT][d] = all.stride[0][d] = summed ? 0 : size;
-        size *= summed ? 1 : w->size[d];
-    }
-    if (size > MOST_IN_PART)
-        return false;
-    for (int part = 0; part < PARTS; part++)
-        memset(sums + part * MOST_IN_PART, 0, (size_t)size * sizeof *sums);
-    parts.data[OUT] = sums;
-    parallel_for(PARTS, 1, walk_parts, &parts);
-    all.data[0] = sums;
-    all.stride[0][0] = MOST_IN_PART;
-    all.inputs = 1;
-    all.f = row_copy;
-    walk_range(0, PARTS, &all);
-    return true;
+    Walk w = *(const Walk *)context;
+    w.data[OUT] = sum;
+    walk_range(from, to, &w);
 }
 
 void walk(int rank, const int *shape, RowFunction *f, float constant, Walked out, bool add,
@@ -196,9 +176,15 @@ void walk(int rank, const int *shape, RowFunction *f, float constant, Walked out
             w.stride[k][0] = 1;
     }
     merge_dimensions(&w);
-    bool sum = add && w.stride[OUT][0] == 0 && w.size[0] >= 2 * PARTS;
-    if (sum && total >= WORTH_IT && sum_in_parts(&w))
+
+    /* A sum of many rows: a thread that adds up some of them finds them in its cache, where
+     * it left them. */
+    bool sum = add && w.stride[OUT][0] == 0 && w.size[0] >= ENOUGH && total >= WORTH_IT;
+    long size = sum ? side_by_side(&w) : 0;
+    if (size > 0 && size <= MOST_SUMS) {
+        parallel_sum(w.size[0], size, out.data, walk_part, &w);
         return;
+    }
 
     /* Threads may divide only what they write: here a dimension that is summed is never
      * split. */

@@ -105,6 +105,10 @@ static Shape stored_shape(Shape shape, Layout layout)
         whole.size[0] = 1;
     if (layout == EXPANDED_LAST && shape.rank > 0)
         whole.size[shape.rank - 1] = 1;
+    if (layout == EXPANDED_ADDED) {
+        whole.rank = shape.rank > 1;
+        whole.size[0] = shape.size[shape.rank - whole.rank];
+    }
     return whole;
 }
 
@@ -117,7 +121,7 @@ static Tensor *seen(Tensor *whole, Shape shape, Layout layout)
         return t_permute_to(whole, shape.rank, reversed);
     if (layout == SPREAD)
         return t_select(whole, shape.rank, 1);
-    if (layout == EXPANDED_FIRST || layout == EXPANDED_LAST)
+    if (layout == EXPANDED_FIRST || layout == EXPANDED_LAST || layout == EXPANDED_ADDED)
         return t_expand_to(whole, shape.rank, shape.size);
     for (int d = 0; layout == SLICED && d < shape.rank; d++)
         whole = t_slice(whole, d, 1 + d % 2, 1 + d % 2 + shape.size[d]);
@@ -130,7 +134,7 @@ static void mixture_backward(Op *op)
     const Trial *t = *(Trial **)op_saved(op);
     for (int k = 0; k < op_inputs(op); k++) {
         const Tensor *y = op_input_shape(op, k);
-        float *dy = op_grad(op, k);
+        float *dy = op_grad(op, k, NULL);
         for (long i = 0; i < t_size(y); i++)
             dy[offset(y, i)] += op_gout(op)[0] * t->weight[k][i];
     }
@@ -313,9 +317,14 @@ static bool gradient_agrees(const Trial *t, const Definition *d, int k, Error *e
 /* "softmax (3, 5), sliced leaf" */
 static void describe(const OpCase *c, const Setting *s, char *text, size_t size)
 {
-    static const char *const layout[LAYOUTS] = {
-        "contiguous", "permuted", "sliced", "spread", "expanded first", "expanded last"};
-    static const char *const owner[] = {"leaf", "parameter", "constant"};
+    static const char *const layout[LAYOUTS] = {"contiguous",
+                                                "permuted",
+                                                "sliced",
+                                                "spread",
+                                                "expanded first",
+                                                "expanded last",
+                                                "expanded by added dimensions"};
+    static const char *const owner[OWNERS] = {"leaf", "parameter", "constant"};
     int length = snprintf(text, size, "%s", c->name);
     for (int k = 0; k < c->inputs; k++)
         length += snprintf(text + length, size - (size_t)length, "%s %s %s %s",
@@ -346,9 +355,11 @@ static bool allowed(const OpCase *c, int k, Layout layout)
     switch (c->form[k]) {
     case ANY_BUT_CONSTANT_ROWS:
         return layout != EXPANDED_LAST &&
-               !(layout == EXPANDED_FIRST && c->shape[k].rank == 1);
+               (c->shape[k].rank > 1 ||
+                (layout != EXPANDED_FIRST && layout != EXPANDED_ADDED));
     case CONTIGUOUS_ROWS:
-        return layout == CONTIGUOUS || layout == SLICED || layout == EXPANDED_FIRST;
+        return layout == CONTIGUOUS || layout == SLICED || layout == EXPANDED_FIRST ||
+               layout == EXPANDED_ADDED;
     case CONTIGUOUS_WHOLE:
         return layout == CONTIGUOUS || (layout == SLICED && c->shape[k].rank == 1);
     default:
@@ -376,37 +387,45 @@ static bool holds_in(const OpCase *c, Setting s, Error *error)
     return !possible(c, &s) || oracle_agrees(c, &s, error);
 }
 
-/* All mixtures of owners, as the digits of a number to base 3. */
-static bool holds_for_owners(const OpCase *c, Layout layout, Error *error)
+/* The layout and the owner of each input, as the digits of a number. */
+static Setting mixed_setting(int inputs, long mixture)
 {
-    int mixtures = 1;
-    for (int k = 0; k < c->inputs; k++)
-        mixtures *= 3;
-    for (int mixed = 0; mixed < mixtures; mixed++) {
-        Setting s = {{0}, {0}};
-        for (int k = 0, rest = mixed; k < c->inputs; k++, rest /= 3) {
-            s.layout[k] = layout;
-            s.owner[k] = (Owner)(rest % 3);
-        }
-        if (!holds_in(c, s, error))
-            return false;
+    Setting s = {{0}, {0}};
+    for (int k = 0; k < inputs; k++, mixture /= LAYOUTS * OWNERS) {
+        s.layout[k] = (Layout)(mixture % LAYOUTS);
+        s.owner[k] = (Owner)(mixture / LAYOUTS % OWNERS);
     }
-    return true;
+    return s;
+}
+
+static bool holds_in_mixtures(const OpCase *c, Error *error)
+{
+    long mixtures = 1;
+    for (int k = 0; k < c->inputs; k++)
+        mixtures *= LAYOUTS * OWNERS;
+    bool draw = mixtures > MOST_SETTINGS, holds = true;
+    for (long i = 0; holds && i < (draw ? MOST_SETTINGS : mixtures); i++) {
+        uint64_t bound = (uint64_t)mixtures, number = (uint64_t)i;
+        long mixture = draw ? (long)random_below(ORACLE_SEED, 1, number, bound) : i;
+        holds = holds_in(c, mixed_setting(c->inputs, mixture), error);
+    }
+    return holds;
 }
 
 bool oracle_holds(const OpCase *c, Error *error)
 {
     for (int layout = 0; layout < LAYOUTS; layout++) {
-        if (!holds_for_owners(c, (Layout)layout, error))
-            return false;
+        Setting all = {{0}, {0}};
         for (int k = 0; k < c->inputs; k++) {
-            Setting s = {{0}, {0}};
-            s.layout[k] = (Layout)layout;
-            if (!holds_in(c, s, error))
+            Setting alone = {{0}, {0}};
+            all.layout[k] = alone.layout[k] = (Layout)layout;
+            if (!holds_in(c, alone, error))
                 return false;
         }
+        if (!holds_in(c, all, error))
+            return false;
     }
-    return true;
+    return holds_in_mixtures(c, error);
 }
 
 /* ---- Threads ---- */
@@ -444,6 +463,14 @@ bool oracle_holds_on_threads(const OpCase *c, Error *error)
     }
     trial_free(&one);
     return same && oracle_agrees(c, &setting, error);
+}
+
+float element(const Tensor *x, const int *index)
+{
+    long place = 0;
+    for (int d = 0; d < x->rank; d++)
+        place += index[d] * x->stride[d];
+    return x->data[place];
 }
 
 /* ---- Mistakes ---- */

@@ -12,9 +12,9 @@
 #define LINEAGE_ORACLE_H
 
 #include "scalar/scalar.h"
-#include "tensor/tensor.h"
+#include "tensor/op.h"
 
-enum { MOST_INPUTS = 3, ORACLE_SEED = 20240229 };
+enum { MOST_INPUTS = 6, MOST_SETTINGS = 500, ORACLE_SEED = 20240229 };
 #define ORACLE_TOLERANCE 1e-5
 
 /* An n-dimensional array of scalars in the usual order, the last index running fastest. */
@@ -88,10 +88,11 @@ typedef enum {
     SPREAD,         /* every third number of a larger tensor */
     EXPANDED_FIRST, /* one entry of the first dimension, repeated */
     EXPANDED_LAST,
+    EXPANDED_ADDED, /* only the last dimension, repeated by dimensions added in front */
     LAYOUTS
 } Layout;
 
-typedef enum { LEAF, PARAMETER, CONSTANT } Owner;
+typedef enum { LEAF, PARAMETER, CONSTANT, OWNERS } Owner;
 
 /* How the inputs are presented to the operation. */
 typedef struct {
@@ -102,14 +103,18 @@ typedef struct {
 /* Compares in one setting. False with a sentence that names the worst deviation. */
 bool oracle_agrees(const OpCase *c, const Setting *setting, Error *error);
 
-/* Compares in every setting that the case allows: all layouts, for all inputs together and
- * for each alone; parameters, leaves, and inputs without gradient, in all mixtures. False
+/* Compares in settings that the case allows: all layouts, for all inputs together and for
+ * each alone; and all mixtures of layouts and owners (parameters, leaves, and inputs without
+ * gradient), of which MOST_SETTINGS are drawn, always the same, when there are more. False
  * with the sentence of the first that deviates. */
 bool oracle_holds(const OpCase *c, Error *error);
 
 /* The same, contiguous, with 1, 2 and 3 threads: values and gradients must agree with the
  * definition and, among each other, bit for bit. */
 bool oracle_holds_on_threads(const OpCase *c, Error *error);
+
+/* The element at an index, with the strides of x. */
+float element(const Tensor *x, const int *index);
 
 /* What is printed to stderr by a function that makes a mistake: it is run in a process of
  * its own, which must abort. The text is overwritten by the next call. */
