@@ -42,11 +42,6 @@
 #define t_op(name, backward, ...) op_new(name, backward, T_LIST(__VA_ARGS__))
 Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input);
 
-/* The same for an operation that can read input number `packed` where it is packed; see
- * packed.h. */
-Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
-                  Tensor *const *input, int packed);
-
 /* Declares that backward reads each element of the gradient of the result before it writes
  * the one in the same place of the gradient of its last input, and not after that. Then
  * these two may share their memory. */

@@ -32,6 +32,10 @@ void t_need_floats(const Tape *tape, const char *name, const Tensor *x);
 
 /* ---- Products ---- */
 
+/* op_new for an operation that can read input number `packed` where it is packed. */
+Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
+                  Tensor *const *input, int packed);
+
 /* A matrix seen through strides, as Matrix is. */
 typedef struct {
     const uint16_t *data;
