@@ -49,6 +49,10 @@ $(BUILD)/obj/%.o: %.c Makefile
 	@echo '  compile $<'
 	$(Q)$(CC) $(FLAGS) $(CFLAGS) -Isrc -MMD -MP -c -o $@ $<
 
+# In its narrowest tile GCC likes, on some processors, to multiply and add apart. Then a sum
+# would depend on the tile that made it.
+$(BUILD)/obj/src/tensor/kernels.o: FLAGS += $(call accepted,--param=avoid-fma-max-bits=0)
+
 $(BUILD)/liblineage.a: $(LIBRARY)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -117,9 +121,23 @@ FORMATTED = $(wildcard src/*/*.[ch] chapters/*/*.[ch] tests/*.[ch] tests/support
 format:
 	clang-format -i $(FORMATTED)
 
+# Vectors are as wide as this processor's registers. Here all that depends on it is tested at
+# the widths of other processors, too: 4, 8 and 16 floats.
+LANES_4      = $(call accepted,-mno-avx)
+LANES_8      = $(call accepted,-mno-avx512f)
+LANES_SUITES = vector kernels ops ops_limits 01
+.PHONY: check-lanes-4 check-lanes-8 check-lanes-16
+check-lanes-4 check-lanes-8 check-lanes-16: check-lanes-%:
+	@if echo '_Static_assert(LANES == $*, "");' | $(CC) $(FLAGS) $(LANES_$*) -Isrc \
+	  -include tensor/vector.h -x c -fsyntax-only - 2>/dev/null; \
+	then $(MAKE) --no-print-directory BUILD=build/lanes-$* CFLAGS='-O3 -Werror $(LANES_$*)' \
+	  $(addprefix test-,$(LANES_SUITES)); \
+	else echo 'no vectors of $* floats on this processor: not tested'; fi
+
 SANITIZE = -O1 -g -DLINEAGE_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all
 check-all:
 	clang-format --dry-run --Werror $(FORMATTED)
+	$(MAKE) -j2 --no-print-directory check-lanes-4 check-lanes-8 check-lanes-16
 	$(MAKE) -j2 --no-print-directory BUILD=build/clang CC=clang CFLAGS='-O3 -Werror' all test
 	CK_TIMEOUT_MULTIPLIER=5 $(MAKE) -j2 --no-print-directory BUILD=build/sanitize CFLAGS='$(SANITIZE)' all test
 	LINEAGE_SLOW=1 $(MAKE) -j2 --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O3 -Werror' all test

@@ -98,6 +98,9 @@ EACH(relu, s_relu(x))
 CALL(silu, t_silu(in[0]))
 EACH(silu, s_mul(x, s_sigmoid(x)))
 
+CALL(softplus, t_softplus(in[0]))
+EACH(softplus, s_log(s_plus(s_exp(x), 1)))
+
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
 static Scalar *gelu_of(Scalar *x)
 {
@@ -345,13 +348,85 @@ static void define_rows(const OpCase *c, const Grid *in, Grid *out)
     for (long i = 0; i < out->size; i++)
         out->at[i] = in->at[id_of(i / C, in->shape[0]) * C + i % C];
 }
-static Tensor *call_rows(const OpCase *c, Tape *tape, Tensor **in)
+/* Ids of a shape, each below a bound. */
+static Ids *some_ids(Tape *tape, int rank, const int *shape, int bound)
 {
-    Ids *ids = ids_of(tape, c->argument.rank, c->argument.size);
+    Ids *ids = ids_of(tape, rank, shape);
     for (long i = 0; i < ids->size; i++)
-        ids->at[i] = id_of(i, in[0]->shape[0]);
-    return t_rows(in[0], ids);
+        ids->at[i] = id_of(i, bound);
+    return ids;
 }
+CALL(rows,
+     t_rows(in[0], some_ids(tape, c->argument.rank, c->argument.size, in[0]->shape[0])))
+
+/* Row number i of the second input is added to the row of the first that id i names. The
+ * argument of the case is the shape of the ids. */
+static void define_add_rows(const OpCase *c, const Grid *in, Grid *out)
+{
+    (void)c;
+    int C = columns_of(in);
+    grid_make_of(out, in->rank, in->shape);
+    memcpy(out->at, in->at, (size_t)out->size * sizeof *out->at);
+    for (long i = 0; i < in[1].size; i++) {
+        Scalar **y = &out->at[id_of(i / C, in->shape[0]) * C + i % C];
+        *y = s_add(*y, in[1].at[i]);
+    }
+}
+CALL(add_rows,
+     t_add_rows(in[0], in[1],
+                some_ids(tape, c->argument.rank, c->argument.size, in[0]->shape[0])))
+
+/* K entries of each row. The argument of the case is K. */
+static void make_picked(const OpCase *c, const Grid *in, Grid *out)
+{
+    int shape[MAX_RANK];
+    memcpy(shape, in->shape, sizeof shape);
+    shape[in->rank - 1] = c->argument.size[0];
+    grid_make_of(out, in->rank, shape);
+}
+
+static void define_pick(const OpCase *c, const Grid *in, Grid *out)
+{
+    int V = columns_of(in), K = c->argument.size[0];
+    make_picked(c, in, out);
+    for (long i = 0; i < out->size; i++)
+        out->at[i] = in->at[i / K * V + id_of(i, V)];
+}
+static Tensor *call_pick(const OpCase *c, Tape *tape, Tensor **in)
+{
+    int shape[MAX_RANK], last = in[0]->rank - 1;
+    memcpy(shape, in[0]->shape, sizeof shape);
+    shape[last] = c->argument.size[0];
+    return t_pick(in[0], some_ids(tape, last + 1, shape, in[0]->shape[last]));
+}
+
+/* Each time the largest that is not taken yet, of equal ones the first. */
+static void define_topk(const OpCase *c, const Grid *in, Grid *out)
+{
+    int V = columns_of(in), K = c->argument.size[0];
+    make_picked(c, in, out);
+    bool *taken = allocate((size_t)in->size + 1, sizeof *taken);
+    for (long i = 0; i < out->size; i++) {
+        long row = i / K * V, best = -1;
+        for (long j = row; j < row + V; j++)
+            if (!taken[j] && (best < 0 || in->at[j]->value > in->at[best]->value))
+                best = j;
+        taken[best] = true;
+        out->at[i] = in->at[best];
+    }
+    free(taken);
+}
+CALL(topk, t_topk(in[0], c->argument.size[0], &(Ids *){NULL}))
+
+/* It has no gradient: here it multiplies something that has. */
+static void define_is_not(const OpCase *c, const Grid *in, Grid *out)
+{
+    (void)c;
+    grid_make_of(out, in->rank, in->shape);
+    for (long i = 0; i < out->size; i++)
+        out->at[i] = s_times(in->at[i], id_of(i, 3) == 2 ? 0 : 1);
+}
+CALL(is_not, t_mul(in[0], t_is_not(some_ids(tape, in[0]->rank, in[0]->shape, 3), 2)))
 
 static void define_concat(const OpCase *c, const Grid *in, Grid *out)
 {
@@ -513,6 +588,7 @@ static const OpCase cases[] = {
     {ONE(sigmoid, 3, 5, 7)},
     {ONE(relu, 3, 5, 7), .domain = {NOT_ZERO}},
     {ONE(silu, 3, 5, 7)},
+    {ONE(softplus, 3, 5, 7)},
     {ONE(gelu, 3, 5, 7)},
     {ONE(gelu_erf, 3, 5, 7)},
     {ONE(dropout, 3, 5, 7), .number = 0.3f, .once = true},
@@ -557,9 +633,29 @@ static const OpCase cases[] = {
     {ROWS(cross_entropy_smoothed, 2, 3, 37)},
     {ROWS(cross_entropy_smoothed, 7)},
     {ROWS(cross_entropy_smoothed, 5, 3), .number = -1},
-    {ONE(rows, 5, 7), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(2, 3)},
-    {ONE(rows, 3, 19), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(11)},
-    {ONE(rows, 3, 1), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE()},
+    {ONE(rows, 5, 7), .argument = SHAPE(2, 3)},
+    {ONE(rows, 3, 19), .argument = SHAPE(11)},
+    {ONE(rows, 3, 1), .argument = SHAPE()},
+    {ONE(rows, 3, 5), .argument = SHAPE(0)},
+    {ONE(rows, 3, 0), .argument = SHAPE(2)},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(5, 7), SHAPE(2, 3, 7)},
+     .argument = SHAPE(2, 3)},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(3, 19), SHAPE(11, 19)},
+     .argument = SHAPE(11)},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(3, 1), SHAPE(1)}, .argument = SHAPE()},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(3, 5), SHAPE(0, 5)}, .argument = SHAPE(0)},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(3, 0), SHAPE(2, 0)}, .argument = SHAPE(2)},
+    {ONE(pick, 7), .argument = SHAPE(3)},
+    {ONE(pick, 3, 5), .argument = SHAPE(7)},
+    {ONE(pick, 2, 3, 37), .argument = SHAPE(5)},
+    {ONE(pick, 5, 1), .argument = SHAPE(3)},
+    {ONE(pick, 5, 3), .argument = SHAPE(0)},
+    {ONE(topk, 7), .argument = SHAPE(3)},
+    {ONE(topk, 3, 5), .argument = SHAPE(5)},
+    {ONE(topk, 2, 3, 37), .argument = SHAPE(11)},
+    {ONE(topk, 5, 1), .argument = SHAPE(1)},
+    {ONE(topk, 5, 3), .argument = SHAPE(0)},
+    {ONE(is_not, 3, 5, 7)},
     {OP(concat), .inputs = 1, .shape = {SHAPE(3, 5)}},
     {OP(concat), .inputs = 2, .shape = {SHAPE(3, 5), SHAPE(2, 5)}},
     {OP(concat), .inputs = 3, .shape = {SHAPE(3, 2, 5), SHAPE(3, 1, 5), SHAPE(3, 4, 5)},
@@ -637,9 +733,9 @@ END_TEST
 
 START_TEST(element_wise_operations_agree_on_every_rank)
 {
-    static const char *const names[] = {"scale",    "exp",       "log",  "tanh",
-                                        "relu",     "sigmoid",   "silu", "gelu",
-                                        "gelu_erf", "contiguous"};
+    static const char *const names[] = {"scale",    "exp",      "log",       "tanh",
+                                        "relu",     "sigmoid",  "silu",      "gelu",
+                                        "gelu_erf", "softplus", "contiguous"};
     static const Shape shapes[] = {SHAPE(),        SHAPE(1),    SHAPE(17),
                                    SHAPE(33, 3),   SHAPE(3, 1), SHAPE(2, 3, 1, 5, 1, 7),
                                    SHAPE(3, 1031), SHAPE(0),    SHAPE(3, 0, 5)};
@@ -791,6 +887,7 @@ static const OpCase large_cases[] = {
     {ONE(log, 131, 129), .domain = {POSITIVE}},
     {ONE(gelu, 131, 129)},
     {ONE(gelu_erf, 131, 129)},
+    {ONE(softplus, 131, 129)},
     {ONE(dropout, 131, 129), .number = 0.3f, .once = true},
     {ONE(sum, 131, 129), .dimension = 0},
     {ONE(sum, 131, 129), .dimension = 1},
@@ -813,7 +910,11 @@ static const OpCase large_cases[] = {
      .number = 1e-5f},
     {ROWS(cross_entropy, 131, 129)},
     {ROWS(cross_entropy_smoothed, 131, 129)},
-    {ONE(rows, 37, 131), .form = {CONTIGUOUS_ROWS}, .argument = SHAPE(3, 67)},
+    {ONE(rows, 37, 131), .argument = SHAPE(3, 67)},
+    {OP(add_rows), .inputs = 2, .shape = {SHAPE(37, 131), SHAPE(3, 67, 131)},
+     .argument = SHAPE(3, 67)},
+    {ONE(pick, 67, 301), .argument = SHAPE(257)},
+    {ONE(topk, 67, 301), .argument = SHAPE(101)},
     {OP(concat), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(131, 131)}, .dimension = 1},
     {OP(stack), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(131, 129)}, .dimension = 1},
 };

@@ -73,6 +73,7 @@ START_TEST(nan_is_never_hidden)
                              t_silu(x),
                              t_gelu(x),
                              t_gelu_erf(x),
+                             t_softplus(x),
                              t_scale(x, 0),
                              t_softmax(x), //
                              t_layer_norm(x, row, row, 1e-5f)};
@@ -297,6 +298,10 @@ static double exact_silu(double x)
 {
     return x * exact_sigmoid(x);
 }
+static double exact_softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
 
 /* The worst error relative to the exact value. Results so small that floats run out of
  * digits, or too large for one, only have to say so. */
@@ -341,11 +346,12 @@ START_TEST(the_functions_are_as_exact_as_promised)
         worst_by_input(x, t_silu(x), exact_silu),
         worst_by_input(x, t_gelu(x), exact_gelu),
         worst_by_input(x, t_gelu_erf(x), exact_gelu_erf),
+        worst_relative(x, t_softplus(x), exact_softplus),
     };
-    static const char *const name[] = {"exp",  "sigmoid", "tanh",
-                                       "silu", "gelu",    "gelu_erf"};
-    static const double promised[] = {2e-7, 3e-7, 3e-7, 2e-7, 3e-7, 2e-7};
-    for (int i = 0; i < 6; i++)
+    static const char *const name[] = {"exp",  "sigmoid",  "tanh",    "silu",
+                                       "gelu", "gelu_erf", "softplus"};
+    static const double promised[] = {2e-7, 3e-7, 3e-7, 2e-7, 3e-7, 2e-7, 3e-7};
+    for (int i = 0; i < 7; i++)
         ck_assert_msg(got[i] <= promised[i], "%s is off by %g", name[i], got[i]);
     tape_free(tape);
 }
@@ -368,6 +374,25 @@ START_TEST(exp_keeps_to_its_borders)
     ck_assert_float_eq(t_tanh(x)->data[1], 1);
     ck_assert_float_eq(t_sigmoid(x)->data[0], 0);
     ck_assert_float_eq(t_sigmoid(x)->data[1], 1);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(softplus_neither_overflows_nor_vanishes_too_soon)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    const float x[] = {20, 1e30f, INFINITY, 0, -20, -1e30f, -INFINITY};
+    Tensor *in = t_keep_grad(t_zeros(tape, 7));
+    memcpy(in->data, x, sizeof x);
+    Tensor *y = t_softplus(in);
+    ck_assert_mem_eq(y->data, x, 3 * sizeof *x);
+    ck_assert_float_eq_tol(y->data[3], logf(2), 1e-7);
+    ck_assert_float_eq_tol(y->data[4], expf(-20), 1e-7f * expf(-20));
+    ck_assert(y->data[5] == 0 && y->data[6] == 0);
+    backward(t_sum_all(y));
+    const float slope[] = {1, 1, 1, 0.5f, expf(-20), 0, 0};
+    for (int i = 0; i < 7; i++)
+        ck_assert_float_eq_tol(t_grad(in)[i], slope[i], 1e-6f * slope[i] + 1e-30f);
     tape_free(tape);
 }
 END_TEST
@@ -420,7 +445,22 @@ MISTAKE(target_too_small, t_cross_entropy(leaf(2, 3), some_ids(tape, 2, -2)))
 MISTAKE(id_too_large, t_rows(leaf(5, 3), some_ids(tape, 2, 5)))
 MISTAKE(id_negative, t_rows(leaf(5, 3), some_ids(tape, 2, -1)))
 MISTAKE(no_table, t_rows(leaf(2, 5, 3), some_ids(tape, 2, 0)))
-MISTAKE(turned_table, t_rows(t_transpose(leaf(5, 3)), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_wide, t_add_rows(leaf(5, 3), leaf(2, 4), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_many, t_add_rows(leaf(5, 3), leaf(3, 3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_rank, t_add_rows(leaf(5, 3), leaf(3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_into, t_add_rows(leaf(2, 5, 3), leaf(2, 3), some_ids(tape, 2, 0)))
+MISTAKE(add_rows_id, t_add_rows(leaf(5, 3), leaf(2, 3), some_ids(tape, 2, 5)))
+MISTAKE(add_rows_tapes, t_add_rows(leaf(5, 3), leaf(2, 3), some_ids(fresh(), 2, 0)))
+MISTAKE(pick_rank, t_pick(leaf(2, 3), some_ids(tape, 2, 0)))
+MISTAKE(pick_rows, t_pick(t_reshape(leaf(3), 1, 3), ids_new(tape, 2, 3)))
+MISTAKE(pick_number, t_pick(t_sum_all(leaf(3)), some_ids(tape, 2, 0)))
+MISTAKE(pick_id, t_pick(leaf(3), some_ids(tape, 2, 3)))
+MISTAKE(pick_negative, t_pick(leaf(3), some_ids(tape, 2, -1)))
+MISTAKE(topk_too_many, t_topk(leaf(2, 3), 4, &(Ids *){NULL}))
+MISTAKE(topk_negative, t_topk(leaf(2, 3), -1, &(Ids *){NULL}))
+MISTAKE(topk_number, t_topk(t_sum_all(leaf(3)), 1, &(Ids *){NULL}))
+MISTAKE(range_backward, ids_range(tape, 3, 1))
+MISTAKE(range_negative, ids_range(tape, -1, 1))
 MISTAKE(concat_sizes, t_concat(parts(leaf(2, 3), leaf(2, 4)), 2, 0))
 MISTAKE(concat_ranks, t_concat(parts(leaf(2, 3), leaf(3)), 2, 0))
 MISTAKE(concat_dimension, t_concat(parts(leaf(2, 3), leaf(2, 3)), 2, 2))
@@ -492,12 +532,27 @@ static const struct {
     {too_few_targets, "cross_entropy: (4, 3) has not one row for each of the 2 targets"},
     {target_too_large, "cross_entropy: target 3 is not one of the 3 of (2, 3)"},
     {target_too_small, "cross_entropy: target -2 is not one of the 3 of (2, 3)"},
-    {id_too_large, "rows: id 5 is not in the table (5, 3)"},
-    {id_negative, "rows: id -1 is not in the table (5, 3)"},
-    {no_table, "rows: (2, 5, 3) is not a table with contiguous rows"},
-    {turned_table, "rows: (3, 5) is not a table with contiguous rows"},
-    {concat_sizes, "concat: (2, 3) and (2, 4) differ beside dimension 0"},
-    {concat_ranks, "concat: (2, 3) and (3,) differ beside dimension 0"},
+    {id_too_large, "rows: id 5 is not one of the 5 rows of (5, 3)"},
+    {id_negative, "rows: id -1 is not one of the 5 rows of (5, 3)"},
+    {no_table, "rows: (2, 5, 3) is not a table, or ids of (2,) have too many dimensions"},
+    {add_rows_wide, "add_rows: (5, 3), rows (2, 4) and ids of (2,) do not fit"},
+    {add_rows_many, "add_rows: (5, 3), rows (3, 3) and ids of (2,) do not fit"},
+    {add_rows_rank, "add_rows: (5, 3), rows (3,) and ids of (2,) do not fit"},
+    {add_rows_into, "add_rows: (2, 5, 3), rows (2, 3) and ids of (2,) do not fit"},
+    {add_rows_id, "add_rows: id 5 is not one of the 5 rows of (5, 3)"},
+    {add_rows_tapes, "add_rows: inputs are on two different tapes"},
+    {pick_rank, "pick: ids of (2,) do not fit the rows of (2, 3)"},
+    {pick_rows, "pick: ids of (2, 3) do not fit the rows of (1, 3)"},
+    {pick_number, "pick: ids of (2,) do not fit the rows of ()"},
+    {pick_id, "pick: id 3 is not one of the 3 columns of (3,)"},
+    {pick_negative, "pick: id -1 is not one of the 3 columns of (3,)"},
+    {topk_too_many, "topk: the rows of (2, 3) do not have 4 entries"},
+    {topk_negative, "topk: the rows of (2, 3) do not have -1 entries"},
+    {topk_number, "topk: the rows of () do not have 1 entries"},
+    {range_backward, "ids_range: 3 .. 1 is not a range"},
+    {range_negative, "ids_range: -1 .. 1 is not a range"},
+    {concat_sizes, "concat: (2, 3) and (2, 4) differ in more than dimension 0"},
+    {concat_ranks, "concat: (2, 3) and (3,) differ in more than dimension 0"},
     {concat_dimension, "concat: (2, 3) has no dimension 2"},
     {stack_sizes, "stack: (2, 3) and (3, 2) differ"},
     {stack_ranks, "stack: (2, 3) and (3,) differ"},
@@ -554,4 +609,5 @@ SUITE("ops_limits", 20, a_softmax_row_with_nothing_to_see_is_zero_with_finite_gr
       what_was_dropped_gets_no_gradient_and_the_rest_is_scaled_alike,
       every_call_and_every_step_drops_something_else_but_a_repeated_step_the_same,
       the_functions_are_as_exact_as_promised, exp_keeps_to_its_borders,
+      softplus_neither_overflows_nor_vanishes_too_soon,
       every_mistake_aborts_with_a_sentence, a_mistake_names_the_last_place_known)

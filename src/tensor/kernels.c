@@ -379,7 +379,7 @@ float kernel_greatest(long n, const float *x)
     long i = 0;
     for (; i + LANES <= n; i += LANES)
         greatest = v_max(v_load(x + i), greatest);
-    float result = v_greatest(greatest);
+    float result = v_max_lane(greatest);
     for (; i < n; i++)
         result = x[i] > result ? x[i] : result;
     return result;

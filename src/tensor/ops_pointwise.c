@@ -162,12 +162,7 @@ Tensor *t_exp(Tensor *x)
     return unary(x, t_op("exp", exp_backward, x), exp_value, 0);
 }
 
-static void log_value(long n, float *out, const float *const in[], float constant)
-{
-    (void)constant;
-    for (long i = 0; i < n; i++)
-        out[i] = logf(in[0][i]);
-}
+ROW_FUNCTION(log_value, v_log(IN(0)))
 
 static void log_backward(Op *op)
 {
@@ -236,6 +231,26 @@ Tensor *t_silu(Tensor *x)
     return unary(x, t_op("silu", silu_backward, x), silu_value, 0);
 }
 
+/* log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|), which does not overflow. What
+ * 1 + e rounds away is added again, or all would be lost where e is small. */
+static inline V softplus_of(V x)
+{
+    V e = v_exp(v_choose(x > 0, -x, x)), sum = 1 + e;
+    return v_max(x, v_all(0)) + (v_log_inside(sum, (VI){0}) + (e - (sum - 1)));
+}
+ROW_FUNCTION(softplus_value, softplus_of(IN(0)))
+ROW_FUNCTION(softplus_slope, IN(0) * v_sigmoid(IN(1)))
+
+static void softplus_backward(Op *op)
+{
+    by_input(op, softplus_slope);
+}
+
+Tensor *t_softplus(Tensor *x)
+{
+    return unary(x, t_op("softplus", softplus_backward, x), softplus_value, 0);
+}
+
 /* (1 + tanh(u)) / 2 is sigmoid(2u), which costs one exp: 2u = 2 sqrt(2/pi) (x + 0.044715
  * x^3). */
 static inline V gelu_gate(V x)
@@ -261,26 +276,19 @@ Tensor *t_gelu(Tensor *x)
     return unary(x, t_op("gelu", gelu_backward, x), gelu_value, 0);
 }
 
-static float normal_below(float x)
+/* The probability that a normal number is below x. */
+static inline V normal_cdf(V x)
 {
-    return 0.5f * (1 + erff(x * 0.70710678f));
+    return 0.5f + 0.5f * v_erf(x * 0.70710678f);
 }
 
-static void gelu_erf_value(long n, float *out, const float *const in[], float constant)
+/* Its slope is the density of the normal distribution, exp(-x^2 / 2) / sqrt(2 pi). */
+static inline V gelu_erf_slope_of(V x)
 {
-    (void)constant;
-    for (long i = 0; i < n; i++)
-        out[i] = in[0][i] * normal_below(in[0][i]);
+    return normal_cdf(x) + x * 0.39894228f * v_exp(-0.5f * x * x);
 }
-
-static void gelu_erf_slope(long n, float *out, const float *const in[], float constant)
-{
-    (void)constant;
-    for (long i = 0; i < n; i++) {
-        float x = in[1][i];
-        out[i] = in[0][i] * (normal_below(x) + x * 0.39894228f * expf(-0.5f * x * x));
-    }
-}
+ROW_FUNCTION(gelu_erf_value, IN(0) * normal_cdf(IN(0)))
+ROW_FUNCTION(gelu_erf_slope, IN(0) * gelu_erf_slope_of(IN(1)))
 
 static void gelu_erf_backward(Op *op)
 {
