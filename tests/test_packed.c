@@ -3,6 +3,7 @@
 #include "tensor/packed.h"
 #include "tensor/ops.h"
 #include "tensor/parallel.h"
+#include "tensor/scratch.h"
 #include "base/random.h"
 #include "oracle.h"
 #include "suite.h"
@@ -205,6 +206,20 @@ START_TEST(any_number_of_threads_gives_the_same_bits)
 }
 END_TEST
 
+/* What a product takes for its blocks it gives back: the next one finds it in its place. */
+START_TEST(the_memory_of_a_block_is_returned)
+{
+    parallel_threads(1);
+    assert_products(PACKING_F16, 5, 100, 100);
+    void *before = scratch_take(1), *after;
+    scratch_return(before);
+    assert_products(PACKING_F16, 5, 100, 100);
+    after = scratch_take(1);
+    scratch_return(after);
+    ck_assert(before == after);
+}
+END_TEST
+
 START_TEST(rows_of_a_packed_table_are_looked_up)
 {
     enum { V = 50, C = 37 };
@@ -384,5 +399,6 @@ END_TEST
 SUITE("packed", 20, every_number_expands_exactly, nothing_is_written_after_the_last_number,
       products_are_those_of_the_floats, products_of_nothing_are_nothing_or_the_bias,
       views_of_packed_weights_multiply, any_number_of_threads_gives_the_same_bits,
-      rows_of_a_packed_table_are_looked_up, views_follow_when_numbers_arrive,
-      what_is_kept_on_a_tape_begins_anew, what_cannot_be_read_is_refused_with_a_sentence)
+      the_memory_of_a_block_is_returned, rows_of_a_packed_table_are_looked_up,
+      views_follow_when_numbers_arrive, what_is_kept_on_a_tape_begins_anew,
+      what_cannot_be_read_is_refused_with_a_sentence)
