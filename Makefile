@@ -139,7 +139,7 @@ format:
 # the widths of other processors, too: 4, 8 and 16 floats.
 LANES_4      = $(call accepted,-mno-avx)
 LANES_8      = $(call accepted,-mno-avx512f)
-LANES_SUITES = vector kernels ops ops_limits 01
+LANES_SUITES = vector kernels ops ops_limits packed 01
 .PHONY: check-lanes-4 check-lanes-8 check-lanes-16
 check-lanes-4 check-lanes-8 check-lanes-16: check-lanes-%:
 	@if echo '_Static_assert(LANES == $*, "");' | $(CC) $(FLAGS) $(LANES_$*) -Isrc \

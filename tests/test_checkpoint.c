@@ -241,6 +241,9 @@ START_TEST(the_names_of_the_file_are_remembered_where_they_differ)
         ck_assert_str_eq(params->item[1].file_name, "h.0.ln.gamma");
         ck_assert(params->item[2].file_name == NULL);
     }
+    d.tensor[1].name = names[1];
+    ck_assert(loads(&d, &gpt2, params, &error));
+    ck_assert(params->item[1].file_name == NULL); /* and forgotten where they agree */
     params_free(params);
     params_free(d.params);
 }

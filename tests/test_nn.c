@@ -265,9 +265,7 @@ static void ask_for_much(void)
 static void ask_for_much_in_parts(void)
 {
     Params *params = params_new(1);
-    double size = (double)physical_memory() / 16 / 40;
-    for (int i = 0; i < 41; i++)
-        params->elements += size;
+    params->bytes = (double)physical_memory() - 15;
     param(scope(params), "last", 1, constant(0));
 }
 
@@ -307,13 +305,186 @@ START_TEST(a_model_larger_than_the_memory_ends_with_a_sentence)
 }
 END_TEST
 
-/* A state has neither gradient nor moments: what training may have, its states may too. */
-START_TEST(states_are_counted_at_their_own_size)
+/* A parameter that learns is four floats, with its gradient and moments; a state is one; a
+ * parameter for inference is none until it has numbers of its own. */
+START_TEST(memory_is_counted_as_it_is_needed)
+{
+    Params *params = params_new(1), *waiting = params_for_inference();
+    param(scope(params), "x", 5, 3, constant(0));
+    ck_assert_double_eq(params->bytes, 4 * 60);
+    state(scope(params), "s", 5, 3);
+    ck_assert_double_eq(params->bytes, 5 * 60);
+    ck_assert_double_eq(params->elements, 30);
+    param(scope(waiting), "x", 1 << 30, 1 << 10, normal(1)); /* terabytes, if it were had */
+    param(scope(waiting), "y", 5, 3, normal(1));
+    ck_assert_double_eq(waiting->bytes, 0);
+    param_own(waiting, &waiting->item[1]);
+    param_own(waiting, &waiting->item[1]);
+    ck_assert_double_eq(waiting->bytes, 60);
+    params_free(params);
+    params_free(waiting);
+}
+END_TEST
+
+static Tensor *drawn(Tape *tape, int rank, const int *shape, uint64_t stream)
+{
+    Tensor *x = t_empty_of(tape, rank, shape);
+    for (long i = 0; i < t_size(x); i++)
+        x->data[i] = random_normal(8, stream, (uint64_t)i);
+    return x;
+}
+
+/* ---- Parameters that do not learn ---- */
+
+/* A linear layer between two vectors, as a list of this kind has it. */
+static Linear made_layer(Params *params)
+{
+    param(under(scope(params), "h.fc"), "gain", 4, normal(1));
+    Linear l = linear_new(under(scope(params), "fc"), 4, 3, normal(1));
+    param(scope(params), "fcx", 3, normal(1));
+    return l;
+}
+
+START_TEST(a_list_for_inference_has_neither_gradients_nor_numbers)
+{
+    Params *learning = params_new(0), *params = params_for_inference();
+    Linear l = made_layer(params);
+    made_layer(learning);
+    for (int i = 0; i < params->count; i++) {
+        Param *p = &params->item[i];
+        ck_assert_str_eq(p->name, learning->item[i].name);
+        ck_assert(!p->tensor->storage->wants_grad && p->tensor->data == NULL);
+        ck_assert(t_grad(p->tensor) == NULL);
+        param_begin(params, p);
+        ck_assert_mem_eq(p->tensor->data, learning->item[i].tensor->data,
+                         (size_t)t_size(p->tensor) * sizeof(float));
+        ck_assert(t_grad(p->tensor) == NULL);
+    }
+    ck_assert(l.weight->data == params_find(params, "fc.weight")->data); /* a view */
+
+    Tape *tape = tape_new(TAPE_PROBE, 0);
+    const Tensor *y = linear(&l, t_zeros(tape, 2, 4));
+    ck_assert(!y->storage->wants_grad);
+    tape_free(tape);
+    params_free(params);
+    params_free(learning);
+}
+END_TEST
+
+START_TEST(freezing_takes_the_names_that_begin_so)
 {
     Params *params = params_new(1);
-    params->elements = (double)physical_memory() / 16 * 1.5;
-    ck_assert(state(scope(params), "m.weight", 1) != NULL);
+    made_layer(params);
+    ck_assert_int_eq(params_freeze(params, "gain"), 0);
+    ck_assert_int_eq(params_freeze(params, "fc."), 2);
+    for (int i = 0; i < params->count; i++) {
+        const Tensor *x = params->item[i].tensor;
+        bool frozen = strncmp(params->item[i].name, "fc.", 3) == 0;
+        ck_assert(x->storage->wants_grad == !frozen);
+        ck_assert((t_grad(x) == NULL) == frozen);
+        ck_assert(x->data != NULL);
+    }
+    ck_assert_int_eq(params_freeze(params, ""), 4);
     params_free(params);
+}
+END_TEST
+
+/* The gradients of all others are those of an unfrozen model, to the last bit. */
+START_TEST(backward_passes_through_what_is_frozen)
+{
+    Params *params[2];
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    for (int frozen = 0; frozen < 2; frozen++) {
+        params[frozen] = params_new(1);
+        Linear a = linear_new(under(scope(params[frozen]), "a"), 4, 5, normal(1));
+        Linear b = linear_new_by_input(under(scope(params[frozen]), "b"), 5, 6, normal(1));
+        LayerNorm n = layer_norm_new(under(scope(params[frozen]), "n"), 6, 1e-5f);
+        if (frozen) {
+            ck_assert_int_eq(params_freeze(params[frozen], "b."), 2);
+            ck_assert_int_eq(params_freeze(params[frozen], "n.weight"), 1);
+        }
+        tape_reset(tape, 0);
+        Tensor *x = drawn(tape, T_INTS(3, 4), 2);
+        Tensor *y = layer_norm(&n, linear(&b, t_tanh(linear(&a, x))));
+        backward(t_sum_all(t_mul(y, drawn(tape, T_INTS(3, 6), 3))));
+    }
+    for (int i = 0; i < params[0]->count; i++) {
+        const Param *p = &params[1]->item[i];
+        const float *grad = t_grad(params[0]->item[i].tensor), *got = t_grad(p->tensor);
+        bool frozen = p->name[0] == 'b' || strcmp(p->name, "n.weight") == 0;
+        ck_assert((got == NULL) == frozen);
+        if (got)
+            ck_assert_mem_eq(got, grad, (size_t)t_size(p->tensor) * sizeof *got);
+    }
+    tape_free(tape);
+    params_free(params[0]);
+    params_free(params[1]);
+}
+END_TEST
+
+static int released;
+
+static void release(void *what)
+{
+    released = 10 * released + *(int *)what;
+}
+
+START_TEST(what_a_list_holds_is_released_with_it)
+{
+    static int one = 1, two = 2;
+    Params *params = params_for_inference();
+    params_hold(params, &one, release);
+    params_hold(params, &two, release);
+    ck_assert_int_eq(released, 0);
+    params_free(params);
+    ck_assert_int_eq(released, 21);
+}
+END_TEST
+
+START_TEST(what_the_optimizer_should_know_is_said_where_a_parameter_is_made)
+{
+    static const struct {
+        const char *name;
+        bool multiplies, decays;
+    } want[] = {
+        {"vector", false, false},    {"table", false, true},     {"kernel", false, true},
+        {"A_log", false, false},     {"in_proj", true, true},    {"out.weight", true, true},
+        {"out.bias", false, false},  {"in.weight", true, true},  {"in.bias", false, false},
+        {"none.weight", true, true}, {"n.weight", false, false}, {"n.bias", false, false}};
+    Params *params = params_new(1);
+    Scope top = scope(params);
+    param(top, "vector", 3, constant(0));
+    param(top, "table", 3, 4, constant(0));
+    param(top, "kernel", 3, 1, 4, constant(0));
+    Tensor *a = param(top, "A_log", 3, 4, constant(0));
+    ck_assert(no_decay(top, a) == a);
+    const Tensor *matrix = param_matrix(top, "in_proj", 6, 5, constant(0));
+    ck_assert_str_eq(t_text(matrix), "(6, 5)");
+    linear_new(under(top, "out"), 2, 3, constant(0));
+    linear_new_by_input(under(top, "in"), 2, 3, constant(0));
+    linear_new_unbiased(under(top, "none"), 2, 3, constant(0));
+    layer_norm_new(under(top, "n"), 3, 1e-5f);
+    ck_assert_int_eq(params->count, sizeof want / sizeof want[0]);
+    for (int i = 0; i < params->count; i++) {
+        ck_assert_str_eq(params->item[i].name, want[i].name);
+        ck_assert_msg(params->item[i].multiplies == want[i].multiplies &&
+                          params->item[i].decays == want[i].decays,
+                      "%s", want[i].name);
+    }
+    params_free(params);
+}
+END_TEST
+
+static void mark_a_stranger(void)
+{
+    Params *params = params_new(1), *other = params_new(1);
+    no_decay(scope(params), param(scope(other), "A_log", 3, 4, constant(0)));
+}
+
+START_TEST(a_parameter_of_another_list_is_a_mistake)
+{
+    ck_assert_str_eq(mistake_text(mark_a_stranger),
+                     "(3, 4) is not a parameter of this list\n");
 }
 END_TEST
 
@@ -381,14 +552,6 @@ START_TEST(the_table_takes_no_other_number_for_a_layer)
 END_TEST
 
 /* ---- Layers ---- */
-
-static Tensor *drawn(Tape *tape, int rank, const int *shape, uint64_t stream)
-{
-    Tensor *x = t_empty_of(tape, rank, shape);
-    for (long i = 0; i < t_size(x); i++)
-        x->data[i] = random_normal(8, stream, (uint64_t)i);
-    return x;
-}
 
 static void assert_near(double got, double want)
 {
@@ -519,7 +682,12 @@ SUITE("nn", 10, names_grow_through_scopes,
       the_whole_name_counts_not_the_last_part,
       normal_has_the_moments_of_a_normal_distribution, uniform_fills_its_range_evenly,
       a_constant_is_that_everywhere, a_model_larger_than_the_memory_ends_with_a_sentence,
-      states_are_counted_at_their_own_size, the_table_shows_repeated_layers_once,
+      memory_is_counted_as_it_is_needed,
+      a_list_for_inference_has_neither_gradients_nor_numbers,
+      freezing_takes_the_names_that_begin_so, backward_passes_through_what_is_frozen,
+      what_a_list_holds_is_released_with_it,
+      what_the_optimizer_should_know_is_said_where_a_parameter_is_made,
+      a_parameter_of_another_list_is_a_mistake, the_table_shows_repeated_layers_once,
       stacks_of_different_height_are_counted_apart,
       the_table_takes_no_other_number_for_a_layer, linear_is_the_same_in_both_layouts,
       a_bias_is_optional_and_begins_at_zero, a_fresh_layer_norm_only_normalises,

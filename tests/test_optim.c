@@ -92,6 +92,7 @@ START_TEST(steps_are_those_of_the_paper)
     assert_follows_the_paper(0.9, 0.999, 0, 1);
     assert_follows_the_paper(0.9, 0.95, 0, 1);
     assert_follows_the_paper(0, 0.5, 0, 1);
+    assert_follows_the_paper(0.9, 0.99, 0, 1e-8); /* as small as epsilon */
 }
 END_TEST
 
@@ -403,29 +404,39 @@ static void newton_schulz(double *x, int m, int n)
     memcpy(x, next, sizeof next);
 }
 
+/* x (rows, columns) by its definition: made as long as one, then five turns on its shorter
+ * side. */
+static void orthogonalise(double *x, int rows, int columns)
+{
+    int m = rows < columns ? rows : columns, n = rows < columns ? columns : rows;
+    double wide[m * n], sum = 0;
+    for (int i = 0; i < rows * columns; i++)
+        sum += x[i] * x[i];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            wide[rows <= columns ? i * n + j : j * n + i] = x[i * columns + j] /
+                                                            (sqrt(sum) + 1e-7);
+    for (int turn = 0; turn < 5; turn++)
+        newton_schulz(wide, m, n);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            x[i * columns + j] = wide[rows <= columns ? i * n + j : j * n + i];
+}
+
 static void assert_orthogonalised(int rows, int columns)
 {
     Tape *tape = tape_new(TAPE_INFERENCE, 0);
     Tensor *x = t_empty(tape, rows, columns);
-    int m = rows < columns ? rows : columns, n = rows < columns ? columns : rows;
-    double want[m * n], sum = 0, size = 0;
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++) {
-            float value = 30 * random_normal(1, 2, (uint64_t)(i * columns + j));
-            x->data[i * columns + j] = value;
-            want[rows <= columns ? i * n + j : j * n + i] = (double)value;
-            sum += (double)value * (double)value;
-        }
-    for (int i = 0; i < m * n; i++)
-        want[i] /= sqrt(sum);
-    for (int turn = 0; turn < 5; turn++)
-        newton_schulz(want, m, n);
+    int m = rows < columns ? rows : columns;
+    double want[rows * columns], size = 0;
+    for (int i = 0; i < rows * columns; i++)
+        want[i] = (double)(x->data[i] = 30 * random_normal(1, 2, (uint64_t)i));
+    orthogonalise(want, rows, columns);
     Tensor *got = orthogonalised(x);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) {
             double value = (double)got->data[i * got->stride[0] + j * got->stride[1]];
-            assert_close(value, want[rows <= columns ? i * n + j : j * n + i], 1e-5,
-                         "orthogonalised", i);
+            assert_close(value, want[i * columns + j], 1e-5, "orthogonalised", i);
             size += value * value;
         }
     ck_assert_double_gt(size, 0.49 * m); /* the sum of the squares of m singular values */
@@ -438,6 +449,197 @@ START_TEST(muon_moves_singular_values_towards_one)
     assert_orthogonalised(5, 17);
     assert_orthogonalised(17, 5);
     assert_orthogonalised(7, 7);
+}
+END_TEST
+
+/* One step of Muon, by its definition (Jordan and others 2024; the size of the step and the
+ * decay of Liu and others 2025), in double precision. */
+static void muon_definition(double *theta, double *m, const Tensor *gradient, double factor,
+                            double alpha, double lambda)
+{
+    int rows = gradient->shape[0], columns = gradient->shape[1],
+        longer = rows > columns ? rows : columns;
+    double direction[rows * columns];
+    for (int i = 0; i < rows * columns; i++) {
+        double g = factor * t_grad(gradient)[i];
+        m[i] = 0.95 * m[i] + g;
+        direction[i] = g + 0.95 * m[i];
+    }
+    orthogonalise(direction, rows, columns);
+    for (int i = 0; i < rows * columns; i++)
+        theta[i] += -alpha * lambda * theta[i] - alpha * 0.2 * sqrt(longer) * direction[i];
+}
+
+/* Gradients get shorter from step to step: momentum without its gradient, or the other way
+ * round, points elsewhere. */
+static void assert_follows_muon(int rows, int columns, double decay, double factor)
+{
+    enum { STEPS = 8, MOST = 400 };
+    double theta[MOST], m[MOST] = {0};
+    Params *params = params_new(2);
+    Tensor *x = param_matrix(scope(params), "matrix", rows, columns, normal(1));
+    Optimizer *muon = optimizer_new(OPTIMIZER_MUON, params, 0.5, 0.6, decay);
+    for (int i = 0; i < rows * columns; i++)
+        theta[i] = x->data[i];
+    for (int t = 1; t <= STEPS; t++) {
+        double alpha = 0.1 / (1 + t);
+        draw_gradients(params, t);
+        for (int i = 0; i < rows * columns; i++)
+            t_grad(x)[i] *= 2.0f / (float)t;
+        muon_definition(theta, m, x, factor, alpha, decay);
+        optimizer_step(muon, alpha, factor);
+        for (int i = 0; i < rows * columns; i++) {
+            assert_close(x->data[i], theta[i], 3e-6, "muon", t);
+            assert_close(muon->m[0]->data[i], m[i], 3e-6 * factor, "momentum", t);
+        }
+    }
+    optimizer_free(muon);
+    params_free(params);
+}
+
+START_TEST(steps_of_muon_are_those_of_its_definition)
+{
+    assert_follows_muon(5, 17, 0, 1);
+    assert_follows_muon(17, 5, 0.5, 1);
+    assert_follows_muon(7, 7, 0.5, 0.03);
+    assert_follows_muon(1, 9, 0, 1);
+    assert_follows_muon(16, 24, 0, 20);
+}
+END_TEST
+
+/* Many matrices are divided among threads, few are not: no step may depend on that. */
+static Params *after_muon(int threads, int matrices)
+{
+    parallel_threads(threads);
+    Params *params = params_new(9);
+    for (int i = 0; i < matrices; i++)
+        param_matrix(under(scope(params), "%d", i), "weight", 20 + i, 90, normal(1));
+    Optimizer *muon = optimizer_new(OPTIMIZER_MUON, params, 0.9, 0.99, 0.1);
+    for (int step = 0; step < 3; step++) {
+        draw_gradients(params, step);
+        optimizer_step(muon, 0.01, 1);
+    }
+    optimizer_free(muon);
+    return params;
+}
+
+START_TEST(muon_gives_the_same_bits_on_any_number_of_threads)
+{
+    for (int matrices = 1; matrices < 12; matrices += 5) {
+        Params *one = after_muon(1, matrices);
+        for (int threads = 2; threads <= 3; threads++) {
+            Params *several = after_muon(threads, matrices);
+            for (int i = 0; i < matrices; i++)
+                ck_assert_mem_eq(several->item[i].tensor->data, one->item[i].tensor->data,
+                                 (size_t)t_size(one->item[i].tensor) * sizeof(float));
+            params_free(several);
+        }
+        params_free(one);
+    }
+}
+END_TEST
+
+START_TEST(muon_survives_a_gradient_of_zero)
+{
+    Params *params = params_new(2);
+    Tensor *x = param_matrix(scope(params), "matrix", 3, 4, constant(1));
+    Optimizer *muon = optimizer_new(OPTIMIZER_MUON, params, 0.9, 0.99, 0.5);
+    optimizer_step(muon, 0.25, 1);
+    for (int i = 0; i < 12; i++)
+        ck_assert_float_eq(x->data[i], 0.875f);
+    optimizer_free(muon);
+    params_free(params);
+}
+END_TEST
+
+/* ---- What does not learn, and what does not decay ---- */
+
+/* A layer and a table after three steps, of which "layer." is frozen before the optimizer is
+ * made (1), after it (2), or not at all (0). */
+static Params *after_freezing(OptimizerKind kind, int when, int *moments)
+{
+    Params *params = params_new(7);
+    linear_new(under(scope(params), "layer"), 6, 4, normal(1));
+    param(scope(params), "table", 6, 4, normal(1));
+    if (when == 1)
+        ck_assert_int_eq(params_freeze(params, "layer."), 2);
+    Optimizer *o = optimizer_new(kind, params, 0.9, 0.99, 0.1);
+    *moments = o->moments->count;
+    if (when == 2)
+        params_freeze(params, "layer.");
+    for (int step = 0; step < 3; step++) {
+        Tensor *table = params_find(params, "table");
+        for (long i = 0; i < t_size(table); i++)
+            t_grad(table)[i] = random_normal(1, (uint64_t)step, (uint64_t)i);
+        optimizer_step(o, 0.01, 1);
+    }
+    optimizer_free(o);
+    return params;
+}
+
+START_TEST(what_is_frozen_stays_and_the_rest_moves_as_ever)
+{
+    for (int kind = OPTIMIZER_ADAMW; kind <= OPTIMIZER_MUON; kind++) {
+        int moments[3];
+        Params *free_ = after_freezing((OptimizerKind)kind, 0, &moments[0]);
+        ck_assert_int_eq(moments[0], kind == OPTIMIZER_MUON ? 5 : 6);
+        for (int when = 1; when < 3; when++) {
+            Params *frozen = after_freezing((OptimizerKind)kind, when, &moments[when]);
+            Params *fresh = params_new(7);
+            linear_new(under(scope(fresh), "layer"), 6, 4, normal(1));
+            ck_assert_int_eq(moments[when], when == 1 ? 2 : moments[0]);
+            for (int i = 0; i < 2; i++) {
+                const Tensor *x = frozen->item[i].tensor;
+                ck_assert_mem_eq(x->data, fresh->item[i].tensor->data,
+                                 (size_t)t_size(x) * sizeof(float));
+                ck_assert(t_grad(x) == NULL);
+            }
+            ck_assert_mem_eq(frozen->item[2].tensor->data, free_->item[2].tensor->data,
+                             24 * sizeof(float));
+            params_free(fresh);
+            params_free(frozen);
+        }
+        params_free(free_);
+    }
+}
+END_TEST
+
+START_TEST(the_norm_and_the_search_for_nan_pass_over_what_is_frozen)
+{
+    Params *params = made_params();
+    draw_gradients(params, 1);
+    double sum = 0;
+    for (int k = 0; k < params->count; k++)
+        for (long i = 0; k != 1 && i < t_size(params->item[k].tensor); i++)
+            sum += pow(t_grad(params->item[k].tensor)[i], 2);
+    params_freeze(params, "matrix");
+    ck_assert_double_le(fabs(gradient_norm(params) / sqrt(sum) - 1), 1e-6);
+    ck_assert(gradient_first_nan(params) == NULL);
+    t_grad(params->item[2].tensor)[3] = NAN;
+    ck_assert_str_eq(gradient_first_nan(params), "cube");
+    params_free(params);
+}
+END_TEST
+
+/* All gradients are zero: what moves, decays. */
+START_TEST(a_matrix_that_is_marked_does_not_decay)
+{
+    for (int kind = OPTIMIZER_ADAMW; kind <= OPTIMIZER_MUON; kind++) {
+        Params *params = params_new(1);
+        Scope top = scope(params);
+        Tensor *a = no_decay(top, param(top, "A_log", 2, 3, constant(1)));
+        Tensor *b = no_decay(top, param_matrix(top, "b", 2, 3, constant(1)));
+        Tensor *c = param_matrix(top, "c", 2, 3, constant(1));
+        Optimizer *o = optimizer_new((OptimizerKind)kind, params, 0.9, 0.99, 0.25);
+        optimizer_step(o, 0.5, 1);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_float_eq(a->data[i], 1);
+            ck_assert_float_eq(b->data[i], 1);
+            ck_assert_float_eq(c->data[i], 0.875f);
+        }
+        optimizer_free(o);
+        params_free(params);
+    }
 }
 END_TEST
 
@@ -482,4 +684,9 @@ SUITE("optim", 10, steps_are_those_of_the_paper, matrices_decay_and_vectors_do_n
       the_schedule_warms_up_and_falls_along_a_cosine,
       the_inverse_square_root_schedule_is_the_papers,
       the_schedule_has_no_corner_without_a_value, muon_moves_singular_values_towards_one,
+      steps_of_muon_are_those_of_its_definition,
+      muon_gives_the_same_bits_on_any_number_of_threads, muon_survives_a_gradient_of_zero,
+      what_is_frozen_stays_and_the_rest_moves_as_ever,
+      the_norm_and_the_search_for_nan_pass_over_what_is_frozen,
+      a_matrix_that_is_marked_does_not_decay,
       muon_rules_the_matrices_of_linear_layers_alone)

@@ -29,8 +29,7 @@ static Attention attention_new(Scope scope, const TransformerConfig *config)
     int C = config->width;
     Attention a = {.heads = config->heads};
     a.in_proj.weight = t_transpose(
-        param(scope, "in_proj_weight", 3 * C, C, xavier(C, 3 * C)));
-    scope.params->item[scope.params->count - 1].between_layers = true;
+        param_matrix(scope, "in_proj_weight", 3 * C, C, xavier(C, 3 * C)));
     a.in_proj.bias = param(scope, "in_proj_bias", 3 * C, constant(0));
     a.queries = part_of(a.in_proj, 0, C);
     a.keys_values = part_of(a.in_proj, C, 3 * C);

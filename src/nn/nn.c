@@ -1,6 +1,7 @@
 /* nn.c - parameters that have names, and the layers that have no lesson of their own. */
 #include "nn/nn.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "base/random.h"
 
 #include <ctype.h>
@@ -15,6 +16,26 @@ Params *params_new(uint64_t seed)
     return params;
 }
 
+Params *params_for_inference(void)
+{
+    Params *params = params_new(0);
+    params->inference = true;
+    return params;
+}
+
+struct Held {
+    void *what;
+    void (*release)(void *what);
+    struct Held *next;
+};
+
+void params_hold(Params *params, void *what, void (*release)(void *what))
+{
+    struct Held *held = allocate(1, sizeof *held);
+    *held = (struct Held){what, release, params->held};
+    params->held = held;
+}
+
 void params_free(Params *params)
 {
     if (!params)
@@ -23,6 +44,11 @@ void params_free(Params *params)
         t_lasting_free(params->item[i].tensor);
         free(params->item[i].name);
         free(params->item[i].file_name);
+    }
+    for (struct Held *held = params->held, *next; held; held = next) {
+        next = held->next;
+        held->release(held->what);
+        free(held);
     }
     free(params->item);
     free(params);
@@ -34,6 +60,21 @@ Tensor *params_find(const Params *params, const char *name)
         if (strcmp(params->item[i].name, name) == 0)
             return params->item[i].tensor;
     return NULL;
+}
+
+int params_freeze(Params *params, const char *prefix)
+{
+    int count = 0;
+    for (int i = 0; i < params->count; i++) {
+        if (strncmp(params->item[i].name, prefix, strlen(prefix)) != 0)
+            continue;
+        Storage *s = params->item[i].tensor->storage;
+        free(s->grad);
+        s->grad = NULL;
+        s->wants_grad = s->keeps_grad = false;
+        count++;
+    }
+    return count;
 }
 
 /* The first number in a name that stands alone between dots, and where it ends; -1 if
@@ -130,17 +171,21 @@ static void initialise(Tensor *x, Init init, uint64_t seed, uint64_t stream)
     }
 }
 
-/* Training keeps four floats for each parameter, itself, its gradient and two moments, and
- * one for each element of a state. Asking for more than the machine has is refused before
- * the system can promise it. */
-static void check_memory(const Params *params, bool learns)
+/* Counts so many elements more. Training keeps four floats for each parameter, itself, its
+ * gradient and two moments; a state is one. Asking for more than the machine has is refused
+ * before the system can promise it. */
+static void take_memory(Params *params, double elements, int floats)
 {
-    double bytes = params->elements * (learns ? 4 : 1) * sizeof(float);
+    params->bytes += elements * floats * sizeof(float);
+    double bytes = params->bytes;
     if (bytes > (double)physical_memory())
         out_of_model_memory(bytes < 1e18 ? (size_t)bytes : SIZE_MAX, "the model");
 }
 
-static Tensor *add(Scope scope, const char *name, bool learns, int rank, const int *shape)
+typedef enum { STATE, LEARNS, WAITS } Kind;
+
+/* Puts a tensor on the list. */
+static Param *add(Scope scope, const char *name, Kind kind, int rank, const int *shape)
 {
     Params *params = scope.params;
     char full[192];
@@ -153,7 +198,7 @@ static Tensor *add(Scope scope, const char *name, bool learns, int rank, const i
     for (int i = 0; i < rank; i++)
         elements *= shape[i];
     params->elements += elements;
-    check_memory(params, learns);
+    take_memory(params, elements, kind == LEARNS ? 4 : kind == STATE ? 1 : 0);
 
     if ((params->count & (params->count - 1)) == 0) { /* full: make twice the room */
         size_t room = params->count ? 2 * (size_t)params->count : 1;
@@ -164,18 +209,35 @@ static Tensor *add(Scope scope, const char *name, bool learns, int rank, const i
     }
     char *kept = allocate((size_t)length + 1, 1);
     memcpy(kept, full, (size_t)length + 1);
-    Tensor *x = t_lasting(learns, rank, shape);
-    params->item[params->count++] = (Param){.name = kept, .tensor = x};
-    return x;
+    Tensor *x = kind == WAITS ? t_waiting(rank, shape)
+                              : t_lasting(kind == LEARNS, rank, shape);
+    params->item[params->count] = (Param){.name = kept, .tensor = x, .decays = rank >= 2};
+    return &params->item[params->count++];
+}
+
+float *param_own(Params *params, Param *p)
+{
+    const Storage *s = p->tensor->storage;
+    if (!s->data || s->lent)
+        take_memory(params, (double)s->size, 1);
+    return t_own(p->tensor);
+}
+
+void param_begin(Params *params, Param *p)
+{
+    param_own(params, p);
+    initialise(p->tensor, p->init, params->seed, random_stream(p->name));
 }
 
 static Tensor *make_param(Scope scope, const char *name, int rank, const int *shape,
                           Init init)
 {
-    Tensor *x = add(scope, name, true, rank, shape);
-    const Params *params = scope.params;
-    initialise(x, init, params->seed, random_stream(params->item[params->count - 1].name));
-    return x;
+    Params *params = scope.params;
+    Param *p = add(scope, name, params->inference ? WAITS : LEARNS, rank, shape);
+    p->init = init;
+    if (!params->inference)
+        param_begin(params, p);
+    return p->tensor;
 }
 
 Tensor *param1(Scope scope, const char *name, int a, Init init)
@@ -200,15 +262,29 @@ Tensor *param4(Scope scope, const char *name, int a, int b, int c, int d, Init i
 
 Tensor *state_of(Scope scope, const char *name, int rank, const int *shape)
 {
-    return add(scope, name, false, rank, shape);
+    return add(scope, name, STATE, rank, shape)->tensor;
 }
 
-/* A weight of a linear layer, in the order in which it is to be stored. */
-static Tensor *linear_weight(Scope scope, int rows, int columns, Init init)
+/* Which parameter of the list this is. */
+static Param *param_of(const Params *params, const Tensor *x)
 {
-    Tensor *weight = param(scope, "weight", rows, columns, init);
-    scope.params->item[scope.params->count - 1].between_layers = true;
-    return weight;
+    for (int i = params->count - 1; i >= 0; i--)
+        if (params->item[i].tensor == x)
+            return &params->item[i];
+    misuse("%s is not a parameter of this list", t_text(x));
+}
+
+Tensor *param_matrix(Scope scope, const char *name, int rows, int columns, Init init)
+{
+    Tensor *x = param(scope, name, rows, columns, init);
+    param_of(scope.params, x)->multiplies = true;
+    return x;
+}
+
+Tensor *no_decay(Scope scope, Tensor *x)
+{
+    param_of(scope.params, x)->decays = false;
+    return x;
 }
 
 Linear linear_new(Scope scope, int in, int out, Init weight)
@@ -221,14 +297,14 @@ Linear linear_new(Scope scope, int in, int out, Init weight)
 Linear linear_new_by_input(Scope scope, int in, int out, Init weight)
 {
     Linear l;
-    l.weight = linear_weight(scope, in, out, weight);
+    l.weight = param_matrix(scope, "weight", in, out, weight);
     l.bias = param(scope, "bias", out, constant(0));
     return l;
 }
 
 Linear linear_new_unbiased(Scope scope, int in, int out, Init weight)
 {
-    return (Linear){t_transpose(linear_weight(scope, out, in, weight)), NULL};
+    return (Linear){t_transpose(param_matrix(scope, "weight", out, in, weight)), NULL};
 }
 
 Tensor *linear(const Linear *l, Tensor *x)

@@ -13,23 +13,58 @@
 #include "tensor/tensor.h"
 #include <stdio.h>
 
+/* How a parameter begins. The numbers depend on the seed and on its name alone. */
+typedef struct {
+    enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } kind;
+    float size;
+} Init;
+
+Init normal(double deviation);
+Init uniform(double bound); /* between -bound and bound */
+Init constant(double value);
+
 typedef struct {
     char *name;      /* "h.0.attn.c_attn.weight" */
     char *file_name; /* as the file had it that it was loaded from; NULL: the same */
     Tensor *tensor;
-    bool between_layers; /* a matrix of a linear layer; see optim.h */
+    Init init;
+    bool multiplies; /* a matrix of a linear layer: Muon's; see optim.h */
+    bool decays;     /* weight decay applies to it */
 } Param;
 
 typedef struct {
     Param *item;
     int count;
     uint64_t seed;
-    double elements; /* of all together */
+    double elements;   /* of all together */
+    double bytes;      /* what they take, with all that learning needs */
+    bool inference;    /* none of its parameters learns */
+    struct Held *held; /* what lives as long as the list */
 } Params;
 
 Params *params_new(uint64_t seed);
 void params_free(Params *params);
 Tensor *params_find(const Params *params, const char *name); /* or NULL */
+
+/* A list for sampling and measuring: no parameter made in it learns or has a gradient, and
+ * none has numbers until a file gives them (checkpoint_load) or param_begin does. */
+Params *params_for_inference(void);
+
+/* The parameters whose names begin like this stop learning: they lose their gradients, the
+ * optimizer leaves them alone, and backward does not compute gradients for them. Not to be
+ * called between a forward pass and its backward. Mind that "h.10.weight" begins with "h.1"
+ * as well: say "h.1.". Returns how many there are. */
+int params_freeze(Params *params, const char *prefix);
+
+/* `what` is released after the list: the file in which its parameters lie. */
+void params_hold(Params *params, void *what, void (*release)(void *what));
+
+/* Memory of its own for a parameter that has none so far (of an inference list), for its
+ * numbers to be written to; or the memory that it has. */
+float *param_own(Params *params, Param *param);
+
+/* Gives a parameter the first numbers that a learning one begins with. */
+void param_begin(Params *params, Param *param);
 
 /* A table of names, shapes and sizes, with the total. Layers that repeat under a number
  * ("h.0.", "h.1.", ...) are shown once. */
@@ -45,16 +80,6 @@ typedef struct {
 Scope scope(Params *params);
 Scope under(Scope parent, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* How a parameter begins. The numbers depend on the seed and on its name alone. */
-typedef struct {
-    enum { INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM } kind;
-    float size;
-} Init;
-
-Init normal(double deviation);
-Init uniform(double bound); /* between -bound and bound */
-Init constant(double value);
-
 /* param(scope, "weight", V, C, normal(0.02)): one to four sizes, the initialiser last. The
  * parameter belongs to the list. Two of one name are a mistake. */
 #define param(...)                                          PARAM_PICK(__VA_ARGS__, param4, param3, param2, param1)(__VA_ARGS__)
@@ -63,6 +88,18 @@ Tensor *param1(Scope scope, const char *name, int a, Init init);
 Tensor *param2(Scope scope, const char *name, int a, int b, Init init);
 Tensor *param3(Scope scope, const char *name, int a, int b, int c, Init init);
 Tensor *param4(Scope scope, const char *name, int a, int b, int c, int d, Init init);
+
+/* What the optimizer should know about a parameter is said where it is made. Without a word,
+ * those of two dimensions or more decay and vectors, which are biases and the gains of
+ * norms, do not; and Muon leaves all of them alone, embeddings included.
+ *
+ * param_matrix makes a matrix that multiplies, as the weight of a linear layer: Muon's.
+ * no_decay takes a parameter of the list, returns it, and lets it not decay:
+ *     m->A_log = no_decay(scope, param(scope, "A_log", D, N, constant(0)));
+ * Where a file holds 16 bits, matrices stay packed for inference, as t_matmul and t_rows read
+ * them; vectors, and what does not decay, become floats. */
+Tensor *param_matrix(Scope scope, const char *name, int rows, int columns, Init init);
+Tensor *no_decay(Scope scope, Tensor *param);
 
 /* Something that lasts from step to step but does not learn: a cache, a recurrent state,
  * the moments of an optimizer. On a list of its own, so that it can be saved and freed. */

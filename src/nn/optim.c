@@ -34,8 +34,10 @@ Optimizer *optimizer_new(OptimizerKind kind, Params *params, double beta1, doubl
                      .matrix = allocate(n, sizeof *o->matrix)};
     for (int i = 0; i < params->count; i++) {
         const Param *p = &params->item[i];
+        if (!p->tensor->storage->wants_grad)
+            continue;
         o->m[i] = moment(o, 'm', p);
-        if (kind == OPTIMIZER_MUON && p->between_layers)
+        if (kind == OPTIMIZER_MUON && p->multiplies)
             o->matrix[o->matrices++] = i;
         else
             o->v[i] = moment(o, 'v', p);
@@ -164,7 +166,7 @@ static Update update_of(const Step *step, int i)
 {
     const Optimizer *o = step->o;
     const Tensor *x = o->params->item[i].tensor;
-    double decay = x->rank >= 2 ? step->learning_rate * o->weight_decay : 0;
+    double decay = o->params->item[i].decays ? step->learning_rate * o->weight_decay : 0;
     return (Update){.p = x->data,
                     .g = x->storage->grad,
                     .m = o->m[i]->data,
@@ -188,8 +190,9 @@ static void muon_matrices(long from, long to, void *context)
     Optimizer *o = step->o;
     for (long k = o->matrices * from / MUON_TAPES; k < o->matrices * to / MUON_TAPES; k++) {
         int i = o->matrix[k];
-        muon_step(o->tape[from], o->params->item[i].tensor, update_of(step, i),
-                  step->learning_rate);
+        if (o->params->item[i].tensor->storage->wants_grad)
+            muon_step(o->tape[from], o->params->item[i].tensor, update_of(step, i),
+                      step->learning_rate);
     }
 }
 
@@ -200,6 +203,8 @@ void optimizer_step(Optimizer *o, double learning_rate, double factor)
                  1 - pow(o->beta2, o->steps)};
     for (int i = 0; i < o->params->count; i++) {
         const Tensor *x = o->params->item[i].tensor;
+        if (!x->storage->wants_grad)
+            continue;
         x->storage->writes++;
         if (!o->v[i])
             continue;
@@ -223,7 +228,7 @@ static void square_gradients(long from, long to, void *context)
     for (long i = from; i < to; i++) {
         const Storage *s = squares->params->item[i].tensor->storage;
         squares->sum[i] = 0;
-        for (long j = 0; j < s->size; j += 4096) {
+        for (long j = 0; s->wants_grad && j < s->size; j += 4096) {
             long n = s->size - j < 4096 ? s->size - j : 4096;
             squares->sum[i] += kernel_dot(n, s->grad + j, s->grad + j);
         }
@@ -243,7 +248,7 @@ const char *gradient_first_nan(const Params *params)
 {
     for (int i = 0; i < params->count; i++) {
         const Storage *s = params->item[i].tensor->storage;
-        for (long j = 0; j < s->size; j++)
+        for (long j = 0; s->wants_grad && j < s->size; j++)
             if (!isfinite(s->grad[j]))
                 return params->item[i].name;
     }

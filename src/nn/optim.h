@@ -5,11 +5,19 @@
 #include "nn/nn.h"
 
 /* Two rules. AdamW (Loshchilov and Hutter 2019, algorithm 2) moves every parameter at a
- * pace of its own. Muon (Jordan and others 2024) moves the matrices between layers, which
- * are those of `linear`, by an orthogonal matrix instead: a step that is equally long in
- * every direction the gradient has, not only in the few in which it is large. Everything
- * else is AdamW's also then. Weight decay applies to matrices, embeddings included, and not
- * to vectors, which are biases and the gains of norms. */
+ * pace of its own. Muon (Jordan and others 2024) moves a matrix by an orthogonal matrix
+ * instead: a step that is equally long in every direction the gradient has, not only in the
+ * few in which it is large. That suits matrices that multiply, and those alone: with
+ * OPTIMIZER_MUON it moves the parameters made by param_matrix, such as the weights of linear
+ * layers, and AdamW moves all others: embeddings, of whose rows a batch needs few,
+ * recurrent weights, and vectors.
+ *
+ * Weight decay, theta -= rate * decay * theta, is applied by both rules to the parameters of
+ * two dimensions or more, embeddings included, except those marked by no_decay; not to
+ * vectors, which are biases and the gains of norms.
+ *
+ * Parameters that do not learn, because they were frozen, have no moments and are left as
+ * they are. */
 typedef enum { OPTIMIZER_ADAMW, OPTIMIZER_MUON } OptimizerKind;
 enum { MUON_TAPES = 4 }; /* so many threads can work on Muon's matrices */
 
@@ -17,10 +25,10 @@ typedef struct {
     OptimizerKind kind;
     Params *params;
     Params *moments; /* "m.<name>" and "v.<name>", for the checkpoint */
-    Tensor **m, **v; /* of each parameter; v is NULL where Muon rules */
+    Tensor **m, **v; /* of each parameter that learns; v is NULL where Muon rules */
     long steps;      /* taken so far; the bias correction depends on it */
     double beta1, beta2, epsilon, weight_decay;
-    int *matrix, matrices;  /* the parameters where it does */
+    int *matrix, matrices;  /* the parameters where Muon does */
     Tape *tape[MUON_TAPES]; /* for its matrix products */
 } Optimizer;
 
@@ -36,7 +44,7 @@ void optimizer_step(Optimizer *optimizer, double learning_rate, double factor);
  * between 0.7 and 1.2. On an inference tape. */
 Tensor *orthogonalised(Tensor *x);
 
-/* The length of all gradients taken as one vector. */
+/* The length of all gradients taken as one vector; of the parameters that learn. */
 double gradient_norm(const Params *params);
 
 /* The name of the first parameter whose gradient is not finite; NULL if none. */

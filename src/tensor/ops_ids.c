@@ -2,6 +2,7 @@
  * one, entries out of rows, the largest entries, masks. */
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "tensor/parallel.h"
 #include "tensor/scratch.h"
 #include "tensor/walk.h"
@@ -56,6 +57,8 @@ static void check_ids(const Op *op, const char *name, const Ids *ids, int count,
 /* Each of `count` rows, one after another, has an id, which names a row of a table. */
 typedef struct {
     float *rows, *table;
+    const uint16_t *packed; /* the table, where it is not floats */
+    Packing packing;
     long table_row; /* from one row of the table to the next; `columns` in `rows` */
     long columns, count;
     const int *id;
@@ -68,7 +71,12 @@ static void take_rows(long from, long to, void *context)
     const NamedRows *n = context;
     for (long i = from; i < to; i++) {
         float *row = n->rows + i * n->columns;
-        const float *named = n->table + n->id[i] * n->table_row;
+        long place = n->id[i] * n->table_row;
+        if (n->packed) {
+            kernel_expand(n->packing, n->columns, n->packed + place, row);
+            continue;
+        }
+        const float *named = n->table + place;
         if (n->add)
             for (long j = 0; j < n->columns; j++)
                 row[j] += named[j];
@@ -116,7 +124,7 @@ Tensor *t_rows(Tensor *table, const Ids *ids)
         table = t_on(ids->tape, table);
     if (table->rank == 2 && table->shape[1] > 1 && table->stride[1] != 1)
         table = t_contiguous(table);
-    Op *op = t_op("rows", rows_backward, table);
+    Op *op = op_new_packed("rows", rows_backward, T_LIST(table), 0);
     if (table->rank != 2 || ids->rank >= MAX_RANK)
         op_misuse(op_tape(op), "rows",
                   "%s is not a table, or ids of %s have too many dimensions", t_text(table),
@@ -130,6 +138,10 @@ Tensor *t_rows(Tensor *table, const Ids *ids)
     *n = (NamedRows){.rows = y->data, .table = table->data, .columns = C, .id = ids->at};
     n->table_row = table->stride[0];
     n->count = ids->size;
+    if (table->storage->packed) {
+        n->packed = table->storage->packed + table->offset;
+        n->packing = table->storage->packing;
+    }
     take(n);
     return y;
 }

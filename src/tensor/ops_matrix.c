@@ -2,6 +2,7 @@
 #include "tensor/kernels.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "tensor/parallel.h"
 #include "tensor/walk.h"
 
@@ -283,7 +284,7 @@ Tensor *t_matmul(Tensor *a, Tensor *b)
     Tape *tape = a->tape ? a->tape : b->tape;
     a = unrepeated(a, tape);
     b = unrepeated(b, tape);
-    Op *op = t_op("matmul", matmul_gradients, a, b);
+    Op *op = op_new_packed("matmul", matmul_gradients, T_LIST(a, b), 1);
     if (a->rank < 2 || b->rank < 2)
         op_misuse(op_tape(op), "matmul", "%s x %s: both need two dimensions or more",
                   t_text(a), t_text(b));
@@ -295,8 +296,11 @@ Tensor *t_matmul(Tensor *a, Tensor *b)
     shape[rank - 2] = (int)M;
     shape[rank - 1] = (int)N;
     Tensor *y = op_out_of(op, rank, shape);
-    multiply(NULL, product_of(y, M, N, K, matrices(a, a->data, y), matrices(b, b->data, y),
-                              matrices(y, y->data, y), false));
+    if (b->storage->packed)
+        multiply_packed(op, y, a, b, NULL);
+    else
+        multiply(NULL, product_of(y, M, N, K, matrices(a, a->data, y),
+                                  matrices(b, b->data, y), matrices(y, y->data, y), false));
     return y;
 }
 
@@ -319,7 +323,7 @@ Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
     w = unrepeated(w, tape);
     if (b->rank == 1 && b->stride[0] != 1 && tape)
         b = t_contiguous(t_on(tape, b));
-    Op *op = t_op("affine", affine_backward, x, w, b);
+    Op *op = op_new_packed("affine", affine_backward, T_LIST(x, w, b), 1);
     int last = x->rank - 1, shape[MAX_RANK];
     if (x->rank < 2 || w->rank != 2 || b->rank != 1 || x->shape[last] != w->shape[0] ||
         w->shape[1] != b->shape[0])
@@ -332,6 +336,9 @@ Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
                            matrices(x, x->data, y), matrices(w, w->data, y),
                            matrices(y, y->data, y), false);
     p.bias = b->data;
-    multiply(NULL, p);
+    if (w->storage->packed)
+        multiply_packed(op, y, x, w, b);
+    else
+        multiply(NULL, p);
     return y;
 }

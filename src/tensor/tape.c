@@ -1,5 +1,6 @@
 /* tape.c - the tape that remembers what was done, and the way back along it. */
 #include "tensor/op.h"
+#include "tensor/packed.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -236,6 +237,8 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
     memmove(data, head.data, bytes);
     storage.data = head.data = data;
     storage.size = t_size(&head);
+    storage.lent = false;
+    head.offset = 0;
     both->storage = storage;
     both->tensor = head;
     both->tensor.storage = &both->storage;
@@ -249,6 +252,12 @@ Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
 
 Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input)
 {
+    return op_new_packed(name, backward, inputs, input, -1);
+}
+
+Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
+                  Tensor *const *input, int packed)
+{
     Tape *tape = NULL;
     for (int i = 0; i < inputs; i++) {
         if (tape && input[i]->tape && input[i]->tape != tape)
@@ -259,6 +268,9 @@ Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *
     if (!tape)
         op_misuse(NULL, name, "no input is on a tape: begin with t_on(tape, parameter)");
 
+    for (int i = 0; i < inputs; i++)
+        if (i != packed || !input[i]->storage->packed)
+            t_need_floats(tape, name, input[i]);
     profile_turn(tape->profile, name, PROFILE_FORWARD);
     Op *op = tape_alloc(tape, sizeof *op);
     *op = (Op){.name = name, .tape = tape, .backward = backward, .inputs = inputs};

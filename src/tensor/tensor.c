@@ -1,6 +1,7 @@
 /* tensor.c - arrays of floats: how they are made, and the many ways to read one. */
 #include "tensor/tensor.h"
 #include "tensor/op.h"
+#include "tensor/packed.h"
 #include "tensor/walk.h"
 
 #include <limits.h>
@@ -108,13 +109,69 @@ Tensor *t_lasting(bool wants_grad, int rank, const int *shape)
     return x;
 }
 
+Tensor *t_waiting(int rank, const int *shape)
+{
+    Tensor *x = allocate(1, sizeof *x);
+    x->storage = allocate(1, sizeof *x->storage);
+    x->storage->size = checked_size(NULL, "a parameter", rank, shape);
+    set_shape(x, rank, shape);
+    return x;
+}
+
+/* Gives a parameter other numbers; views of it, whenever they were taken, follow. */
+static void put_numbers(Tensor *x, float *floats, Packing packing, const uint16_t *packed,
+                        bool lent)
+{
+    Storage *s = x->storage;
+    if (!s->lent)
+        free(s->data);
+    s->data = x->data = floats;
+    s->packing = packing;
+    s->packed = packed;
+    s->lent = lent;
+    s->writes++;
+    for (Tensor *view = s->views; view; view = view->next)
+        view->data = floats ? floats + view->offset : NULL;
+}
+
+void t_lend(Tensor *x, Packing packing, const void *numbers)
+{
+    if (x->storage->wants_grad || x->offset)
+        misuse("t_lend: only a parameter that does not learn can borrow its numbers");
+    if (packing == PACKING_NONE)
+        put_numbers(x, (float *)numbers, packing, NULL, true);
+    else
+        put_numbers(x, NULL, packing, numbers, true);
+}
+
+float *t_own(Tensor *x)
+{
+    if (!x->storage->data || x->storage->lent)
+        put_numbers(x, lasting_floats(x->storage->size), PACKING_NONE, NULL, false);
+    return x->data;
+}
+
+void t_need_floats(const Tape *tape, const char *name, const Tensor *x)
+{
+    if (x->data)
+        return;
+    if (x->storage->packed)
+        op_misuse(tape, name,
+                  "%s is packed: only t_rows reads that, and t_matmul and t_affine on "
+                  "their right side",
+                  t_text(x));
+    op_misuse(tape, name, "the parameter %s has no numbers yet: load them first",
+              t_text(x));
+}
+
 void t_lasting_free(Tensor *x)
 {
     for (Tensor *view = x->storage->views, *next; view; view = next) {
         next = view->next;
         free(view);
     }
-    free(x->storage->data);
+    if (!x->storage->lent)
+        free(x->storage->data);
     free(x->storage->grad);
     free(x->storage);
     free(x);
@@ -153,6 +210,7 @@ float t_item(const Tensor *x)
 {
     if (t_size(x) != 1)
         op_misuse(x->tape, "t_item", "%s is not a single number", t_text(x));
+    t_need_floats(x->tape, "t_item", x);
     return x->data[0];
 }
 
@@ -192,7 +250,7 @@ Tensor *t_shaped_at(Tensor *x, int rank, const int *shape, const char *text,
 
 static bool same_reading(const Tensor *a, const Tensor *b)
 {
-    if (a->rank != b->rank || a->data != b->data)
+    if (a->rank != b->rank || a->offset != b->offset)
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] != b->shape[i] || a->stride[i] != b->stride[i])
@@ -256,15 +314,23 @@ Tensor *t_transpose(Tensor *x)
     return settle(view);
 }
 
+/* x, read from a later element on. */
+static Tensor begun_at(const Tensor *x, long elements)
+{
+    Tensor view = *x;
+    view.offset += elements;
+    view.data = x->data ? x->data + elements : NULL;
+    return view;
+}
+
 Tensor *t_slice(Tensor *x, int dimension, int from, int to)
 {
     if (dimension < 0 || dimension >= x->rank || from < 0 || from > to ||
         to > x->shape[dimension])
         op_misuse(x->tape, "t_slice", "%d .. %d of dimension %d is not within %s", from, to,
                   dimension, t_text(x));
-    Tensor view = *x;
+    Tensor view = begun_at(x, from * x->stride[dimension]);
     view.shape[dimension] = to - from;
-    view.data += from * x->stride[dimension];
     return settle(view);
 }
 
@@ -273,8 +339,7 @@ Tensor *t_select(Tensor *x, int dimension, int index)
     if (dimension < 0 || dimension >= x->rank || index < 0 || index >= x->shape[dimension])
         op_misuse(x->tape, "t_select", "number %d of dimension %d is not within %s", index,
                   dimension, t_text(x));
-    Tensor view = *x;
-    view.data += index * x->stride[dimension];
+    Tensor view = begun_at(x, index * x->stride[dimension]);
     view.rank--;
     for (int i = dimension; i < view.rank; i++) {
         view.shape[i] = x->shape[i + 1];
@@ -349,6 +414,7 @@ static void copy_backward(Op *op)
 
 static void copy_values(Tensor *to, const Tensor *from)
 {
+    t_need_floats(to->tape, "copy", from);
     walk(to->rank, to->shape, row_copy, 0, (Walked){to->data, to->stride}, false, 1,
          &(Walked){from->data, from->stride});
 }
@@ -390,6 +456,10 @@ void t_assign(Tensor *to, const Tensor *from)
     const Tape *tape = to->tape ? to->tape : from->tape;
     if (!t_has_shape(to, from->rank, from->shape))
         op_misuse(tape, "t_assign", "%s does not fit into %s", t_text(from), t_text(to));
+    if (to->storage->lent)
+        op_misuse(tape, "t_assign", "%s is only read: its numbers lie in a file",
+                  t_text(to));
+    t_need_floats(tape, "t_assign", to);
     if (to->tape && tape_recording(to->tape) && from->storage->wants_grad)
         op_misuse(tape, "t_assign",
                   "gradients would be cut: a cache cannot be used while recording");

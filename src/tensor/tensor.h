@@ -35,8 +35,11 @@ typedef struct Storage Storage;
 typedef struct Op Op;
 
 struct Storage {
-    float *data; /* `size` floats */
-    float *grad; /* as many; NULL as long as no gradient has arrived */
+    float *data;            /* `size` floats; NULL if packed, or not yet there */
+    float *grad;            /* as many; NULL as long as no gradient has arrived */
+    const uint16_t *packed; /* the numbers, where they are of 16 bits; see packed.h */
+    enum Packing { PACKING_NONE, PACKING_F16, PACKING_BF16 } packing;
+    bool lent; /* the numbers belong to somebody else, and are only read */
     long size;
     bool wants_grad; /* it is, or depends on, something that learns */
     bool keeps_grad; /* backward must not hand the gradient's memory back */
@@ -51,6 +54,7 @@ struct Tensor {
     int rank, shape[MAX_RANK];
     long stride[MAX_RANK];
     float *data;
+    long offset; /* of its first element in the storage */
     Storage *storage;
     Tape *tape;   /* NULL for a parameter */
     Tensor *next; /* the next view of the same parameter */

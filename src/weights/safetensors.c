@@ -2,9 +2,9 @@
 #include "weights/safetensors.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "tensor/packed.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,7 +188,7 @@ static bool place_tensors(Safetensors *file, Span *spans, long start, long size,
                         "the data have a hole: tensor %.200s begins at offset %ld, what "
                         "comes before it ends at %ld",
                         tensor->name, spans[i].begin, here);
-        tensor->data = file->bytes + covered;
+        tensor->data = file->mapping.bytes + covered;
         covered = start + spans[i].end;
     }
     if (covered < size)
@@ -203,7 +203,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-static void index_names(Safetensors *file)
+void safetensors_index(Safetensors *file)
 {
     file->by_name = allocate((size_t)file->count, sizeof *file->by_name);
     for (int i = 0; i < file->count; i++)
@@ -211,7 +211,7 @@ static void index_names(Safetensors *file)
     qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, compare_names);
 }
 
-/* Reads the JSON; returns where the data begin behind it, or 0 with a sentence. */
+/* Reads the JSON; returns where the data begin after it, or 0 with a sentence. */
 static long read_header(Safetensors *file, long size, Error *error)
 {
     uint64_t length;
@@ -220,7 +220,7 @@ static long read_header(Safetensors *file, long size, Error *error)
                     "the file is truncated: it has %ld bytes, not even the %d that "
                     "every safetensors file begins with",
                     size, PREFIX);
-    memcpy(&length, file->bytes, PREFIX);
+    memcpy(&length, file->mapping.bytes, PREFIX);
     if (length > LONGEST_HEADER)
         return fail(error,
                     "not a safetensors file: its header would be %.0f bytes long, at "
@@ -231,9 +231,9 @@ static long read_header(Safetensors *file, long size, Error *error)
                     "the file is truncated: its header ends at byte %ld, the file "
                     "has %ld",
                     (long)length + PREFIX, size);
-    if (length == 0 || file->bytes[PREFIX] != '{')
+    if (length == 0 || file->mapping.bytes[PREFIX] != '{')
         return fail(error, "not a safetensors file: its header does not begin with '{'");
-    file->header = json_parse(file->bytes + PREFIX, (long)length, error);
+    file->header = json_parse(file->mapping.bytes + PREFIX, (long)length, error);
     if (!file->header)
         return fail_within(error, "the header");
     return PREFIX + (long)length;
@@ -250,32 +250,39 @@ static bool read_contents(Safetensors *file, long size, Error *error)
                 place_tensors(file, spans, start, size, error);
     free(spans);
     if (read)
-        index_names(file);
+        safetensors_index(file);
     return read;
 }
 
 Safetensors *safetensors_open(const char *path, Error *error)
 {
-    long size;
-    char *bytes = file_read(path, &size, error);
-    if (!bytes)
-        return NULL;
     Safetensors *file = allocate(1, sizeof *file);
-    file->bytes = bytes;
-    if (read_contents(file, size, error))
-        return file;
-    fail_within(error, "%s", path);
+    file->users = 1;
+    if (mapping_open(&file->mapping, path, error)) {
+        if (read_contents(file, file->mapping.size, error))
+            return file;
+        fail_within(error, "%s", path);
+    }
     safetensors_close(file);
     return NULL;
 }
 
+Safetensors *safetensors_share(Safetensors *file)
+{
+    file->users++;
+    return file;
+}
+
 void safetensors_close(Safetensors *file)
 {
-    if (!file)
+    if (!file || --file->users > 0)
         return;
+    for (int i = 0; i < file->parts; i++)
+        safetensors_close(file->part[i]);
+    free(file->part);
     free(file->tensor);
     free(file->metadata);
-    free(file->bytes);
+    mapping_close(&file->mapping);
     json_free(file->header);
     free(file->by_name);
     free(file);
@@ -299,26 +306,6 @@ const char *safetensors_metadata(const Safetensors *file, const char *key)
 
 /* ---- Converting ---- */
 
-static float from_bits(uint32_t bits)
-{
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-/* IEEE binary16: a sign, 5 bits of exponent (biased by 15), 10 of fraction. */
-static float from_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t exponent = half >> 10 & 31, fraction = half & 1023;
-    if (exponent == 0) { /* zero and the subnormals, which are normal as floats */
-        float magnitude = ldexpf((float)fraction, -24);
-        return sign ? -magnitude : magnitude;
-    }
-    uint32_t widened = exponent == 31 ? 255 : exponent - 15 + 127;
-    return from_bits(sign | widened << 23 | fraction << 13);
-}
-
 bool safetensors_to_floats(const SafeTensor *tensor, float *out, Error *error)
 {
     const char *data = tensor->data;
@@ -330,12 +317,12 @@ bool safetensors_to_floats(const SafeTensor *tensor, float *out, Error *error)
     if (tensor->dtype != DTYPE_F16 && tensor->dtype != DTYPE_BF16)
         return fail(error, "tensor %.200s is %s; only F32, F16 and BF16 are read as floats",
                     tensor->name, dtype_name(tensor->dtype));
-    for (long i = 0; i < tensor->size; i++) {
-        uint16_t bits;
-        memcpy(&bits, data + i * (long)sizeof bits, sizeof bits);
-        /* A BF16 is the upper half of a float. */
-        out[i] = tensor->dtype == DTYPE_F16 ? from_half(bits)
-                                            : from_bits((uint32_t)bits << 16);
+    Packing packing = tensor->dtype == DTYPE_F16 ? PACKING_F16 : PACKING_BF16;
+    uint16_t some[512]; /* aligned, as the data need not be */
+    for (long i = 0, n; i < tensor->size; i += n) {
+        n = tensor->size - i < 512 ? tensor->size - i : 512;
+        memcpy(some, data + i * (long)sizeof *some, (size_t)n * sizeof *some);
+        kernel_expand(packing, n, some, out + i);
     }
     return true;
 }

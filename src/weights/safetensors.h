@@ -11,7 +11,7 @@
 #ifndef LINEAGE_SAFETENSORS_H
 #define LINEAGE_SAFETENSORS_H
 
-#include "base/error.h"
+#include "base/mapping.h"
 
 /* All that the format knows. Only floats (F32, F16, BF16) and ints (I32, I64) convert. */
 typedef enum {
@@ -48,23 +48,34 @@ typedef struct {
     const char *key, *value;
 } SafeMetadata;
 
-/* A file in memory. All pointers lead into it and are good until safetensors_close. */
+/* A file in memory. All pointers lead into it and are good until its last user has closed
+ * it. */
 typedef struct Safetensors {
     int count;
     SafeTensor *tensor; /* in the order of the header */
     int metadata_count;
     SafeMetadata *metadata; /* in the order of the header */
 
-    /* For safetensors.c only. */
-    char *bytes;
+    /* For this room only. */
+    Mapping mapping;
     struct Json *header;
     const SafeTensor **by_name;
+    int users;
+    struct Safetensors **part; /* of which it is put together; see shards.h */
+    int parts;
 } Safetensors;
 
-/* Reads a file whole. NULL with a sentence that names the path, what is wrong and, where
- * there is one, the tensor. The caller closes it; closing NULL does nothing. */
+/* Opens a file, whose data are read when they are used. NULL with a sentence that names the
+ * path, what is wrong and, where there is one, the tensor. The caller closes it; closing
+ * NULL does nothing. */
 Safetensors *safetensors_open(const char *path, Error *error);
 void safetensors_close(Safetensors *file);
+
+/* One more user, who also closes it in the end. Returns the file. */
+Safetensors *safetensors_share(Safetensors *file);
+
+/* Makes the tensors of a file that was put together known by name. For this room only. */
+void safetensors_index(Safetensors *file);
 
 /* The tensor, or the metadata's value, of that name; NULL when there is none. */
 const SafeTensor *safetensors_find(const Safetensors *file, const char *name);
