@@ -50,7 +50,8 @@ bool run_load(Run *run, const char *path, Purpose purpose, Error *error)
     bool right = settle(run, from, error) &&
                  run->task->tokens_of(run, from, purpose != TO_PROBE, error);
     if (right) {
-        run->model = run->build(run, params_new((uint64_t)run->seed));
+        run->model = run->build(run, purpose == TO_USE ? params_for_inference()
+                                                       : params_new((uint64_t)run->seed));
         right = checkpoint_load(from, &run->model->params, 1, error);
     }
     checkpoint_close(from);
