@@ -37,17 +37,19 @@ typedef struct {
     double best;
     long best_step;
 
+    int lock; /* of the folder; -1: it has none */
     RunLog log;
+    double began; /* the step */
     double shown; /* when the live line was last drawn */
-} Run;
+} Training;
 
 /* "<folder>/<name>"; the result is overwritten by the fourth call after it. */
-static const char *in_folder(const Run *run, const char *name)
+static const char *in_folder(const Training *t, const char *name)
 {
     static char path[4][1100];
     static int next;
     char *result = path[next++ % 4];
-    snprintf(result, sizeof path[0], "%s/%s", run->set->out, name);
+    snprintf(result, sizeof path[0], "%s/%s", t->set->out, name);
     return result;
 }
 
@@ -57,65 +59,64 @@ static long row_every(const TrainerSettings *set)
     return set->eval_every >= 10 ? set->eval_every / 10 : 1;
 }
 
-static long long tokens_of(const Run *run)
+static long long tokens_of(const Training *t)
 {
-    return (long long)run->step * run->learner->tokens_per_step;
+    return (long long)t->step * t->learner->tokens_per_step;
 }
 
 /* ---- The state of a run ---- */
 
-static int state_lists(const Run *run, Params *lists[3])
+static int state_lists(const Training *t, Params *lists[3])
 {
-    lists[0] = run->learner->params;
-    lists[1] = run->optimizer->moments;
-    lists[2] = run->learner->carried;
+    lists[0] = t->learner->params;
+    lists[1] = t->optimizer->moments;
+    lists[2] = t->learner->carried;
     return lists[2] ? 3 : 2;
 }
 
 /* Numbers are written in hexadecimal where every bit counts. The log reaches the disk before
  * the state that knows how long it is. */
-static bool save_state(Run *run, Error *error)
+static bool save_state(Training *t, Error *error)
 {
     Params *lists[3];
-    int count = state_lists(run, lists);
-    long length = run_log_sync(&run->log, error);
+    int count = state_lists(t, lists);
+    long length = run_log_sync(&t->log, error);
     if (length < 0)
         return false;
     char numbers[320];
-    snprintf(numbers, sizeof numbers, "%ld %ld %ld %ld %a %a %a %ld %a %a", run->step,
-             run->optimizer->steps, length, run->best_step, run->best, run->seconds,
-             run->loss_sum, run->loss_count, run->norm, run->learning_rate);
-    SafeMetadata metadata[] = {{"identity", run->learner->identity},
-                               {"optimizer", optimizer_name[run->set->optimizer]},
+    snprintf(numbers, sizeof numbers, "%ld %ld %ld %ld %a %a %a %ld %a %a", t->step,
+             t->optimizer->steps, length, t->best_step, t->best, t->seconds, t->loss_sum,
+             t->loss_count, t->norm, t->learning_rate);
+    SafeMetadata metadata[] = {{"identity", t->learner->identity},
+                               {"optimizer", optimizer_name[t->set->optimizer]},
                                {"run", numbers}};
-    return checkpoint_save(in_folder(run, "state.safetensors"), lists, count, metadata, 3,
+    return checkpoint_save(in_folder(t, "state.safetensors"), lists, count, metadata, 3,
                            error);
 }
 
 /* Reads the counters of a run from its state; false if this is none. */
-static bool read_numbers(Run *run, const Checkpoint *c, long *log_length)
+static bool read_numbers(Training *t, const Checkpoint *c, long *log_length)
 {
     const char *numbers = safetensors_metadata(c->file, "run");
-    bool read = numbers &&
-                sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la", &run->step,
-                       &run->optimizer->steps, log_length, &run->best_step, &run->best,
-                       &run->seconds, &run->loss_sum, &run->loss_count, &run->norm,
-                       &run->learning_rate) == 10;
-    run->resumed_at = run->step;
-    return read && run->step >= 0 && run->optimizer->steps >= 0 && *log_length > 0;
+    bool read = numbers && sscanf(numbers, "%ld %ld %ld %ld %la %la %la %ld %la %la",
+                                  &t->step, &t->optimizer->steps, log_length, &t->best_step,
+                                  &t->best, &t->seconds, &t->loss_sum, &t->loss_count,
+                                  &t->norm, &t->learning_rate) == 10;
+    t->resumed_at = t->step;
+    return read && t->step >= 0 && t->optimizer->steps >= 0 && *log_length > 0;
 }
 
 /* Whether the state is of this run; one of long ago does not name its optimizer. */
-static bool is_same_run(const Run *run, const Checkpoint *c, Error *error)
+static bool is_same_run(const Training *t, const Checkpoint *c, Error *error)
 {
     const char *identity = safetensors_metadata(c->file, "identity");
     const char *optimizer = safetensors_metadata(c->file, "optimizer");
-    const char *ours = optimizer_name[run->set->optimizer];
+    const char *ours = optimizer_name[t->set->optimizer];
     if (!identity)
         return fail(error, "%s is not the state of a run", c->path);
-    if (strcmp(identity, run->learner->identity) != 0)
+    if (strcmp(identity, t->learner->identity) != 0)
         return fail(error, "%s is of another run: that one has %s, this one %s", c->path,
-                    identity, run->learner->identity);
+                    identity, t->learner->identity);
     if (optimizer && strcmp(optimizer, ours) != 0)
         return fail(error,
                     "%s is of a run with --optimizer %s; it cannot be resumed with %s",
@@ -123,12 +124,12 @@ static bool is_same_run(const Run *run, const Checkpoint *c, Error *error)
     return true;
 }
 
-static bool resume(Run *run, Error *error)
+static bool resume(Training *t, Error *error)
 {
     static const Conventions none;
     Params *lists[3];
-    int count = state_lists(run, lists);
-    const char *path = in_folder(run, "state.safetensors");
+    int count = state_lists(t, lists);
+    const char *path = in_folder(t, "state.safetensors");
     if (!file_exists(path))
         return fail(error, "%s is missing: there is nothing to resume; leave --resume out",
                     path);
@@ -136,19 +137,18 @@ static bool resume(Run *run, Error *error)
     if (!c)
         return false;
     long length = 0;
-    bool right = read_numbers(run, c, &length) ||
+    bool right = read_numbers(t, c, &length) ||
                  fail(error, "%s is not the state of a run", path);
-    right = right && is_same_run(run, c, error) &&
-            checkpoint_load(c, lists, count, error) &&
-            run_log_resume(&run->log, in_folder(run, "log.csv"), length, error);
+    right = right && is_same_run(t, c, error) && checkpoint_load(c, lists, count, error) &&
+            run_log_resume(&t->log, in_folder(t, "log.csv"), length, error);
     checkpoint_close(c);
     return right;
 }
 
-static bool begin(Run *run, Error *error)
+static bool begin(Training *t, Error *error)
 {
-    return folder_set_aside(run->set->out, error) &&
-           run_log_begin(&run->log, in_folder(run, "log.csv"), error);
+    return folder_set_aside(t->set->out, error) &&
+           run_log_begin(&t->log, in_folder(t, "log.csv"), error);
 }
 
 /* ---- What is seen of a run ---- */
@@ -163,38 +163,38 @@ static void print_duration(double seconds)
 }
 
 /* step 1200/2000  loss 1.832  validation 1.941  9210 tokens/s  0:52 left */
-static void print_progress(const Run *run, double loss)
+static void print_progress(const Training *t, double loss)
 {
-    double per_step = run->step ? run->seconds / (double)run->step : 0;
-    printf("step %ld/%ld  loss %.3f", run->step, run->set->steps, loss);
-    if (!isnan(run->log.val_loss))
-        printf("  validation %.3f", run->log.val_loss);
+    double per_step = t->step ? t->seconds / (double)t->step : 0;
+    printf("step %ld/%ld  loss %.3f", t->step, t->set->steps, loss);
+    if (!isnan(t->log.val_loss))
+        printf("  validation %.3f", t->log.val_loss);
     if (per_step > 0) {
-        printf("  %.0f tokens/s  ", (double)run->learner->tokens_per_step / per_step);
-        print_duration(per_step * (double)(run->set->steps - run->step));
+        printf("  %.0f tokens/s  ", (double)t->learner->tokens_per_step / per_step);
+        print_duration(per_step * (double)(t->set->steps - t->step));
         printf(" left");
     }
 }
 
 /* On a terminal the line is drawn over itself a few times a second, followed by
  * the curve. */
-static void show_live(Run *run, double loss)
+static void show_live(Training *t, double loss)
 {
     enum { WIDTH = 16 };
-    if (!isatty(STDOUT_FILENO) || seconds_now() - run->shown < 0.2)
+    if (!isatty(STDOUT_FILENO) || seconds_now() - t->shown < 0.2)
         return;
-    run->shown = seconds_now();
+    t->shown = seconds_now();
     double curve[MOST_POINTS];
     int points = 0;
-    for (int i = 0; i < run->log.points; i++)
-        if (!isnan(run->log.point[i].train_loss))
-            curve[points++] = run->log.point[i].train_loss;
+    for (int i = 0; i < t->log.points; i++)
+        if (!isnan(t->log.point[i].train_loss))
+            curve[points++] = t->log.point[i].train_loss;
     char line[PLOT_TERMINAL_BYTES(WIDTH, 1)] = "";
     if (points > 1)
         plot_terminal(line, sizeof line, curve, points, WIDTH, 1);
     line[strcspn(line, "\n")] = 0;
     printf("\r");
-    print_progress(run, loss);
+    print_progress(t, loss);
     printf("  %s\033[K", line);
     fflush(stdout);
 }
@@ -206,22 +206,22 @@ static void clear_live(void)
 }
 
 /* A row for the log; outside a terminal, also a line to read. */
-static bool write_row(Run *run, double val_loss, Error *error)
+static bool write_row(Training *t, double val_loss, Error *error)
 {
-    double train_loss = run->loss_count ? run->loss_sum / (double)run->loss_count : NAN;
-    LogRow row = {.step = run->step,
-                  .tokens = tokens_of(run),
-                  .seconds = run->seconds,
+    double train_loss = t->loss_count ? t->loss_sum / (double)t->loss_count : NAN;
+    LogRow row = {.step = t->step,
+                  .tokens = tokens_of(t),
+                  .seconds = t->seconds,
                   .train_loss = train_loss,
                   .val_loss = val_loss,
-                  .learning_rate = run->step ? run->learning_rate : NAN,
-                  .grad_norm = run->step ? run->norm : NAN};
-    if (!run_log_add(&run->log, row, error))
+                  .learning_rate = t->step ? t->learning_rate : NAN,
+                  .grad_norm = t->step ? t->norm : NAN};
+    if (!run_log_add(&t->log, row, error))
         return false;
-    run->loss_sum = 0;
-    run->loss_count = 0;
-    if (!isatty(STDOUT_FILENO) && run->step > 0) {
-        print_progress(run, train_loss);
+    t->loss_sum = 0;
+    t->loss_count = 0;
+    if (!isatty(STDOUT_FILENO) && t->step > 0) {
+        print_progress(t, train_loss);
         putchar('\n');
         fflush(stdout);
     }
@@ -238,73 +238,92 @@ static double scheduled_rate(const TrainerSettings *set, long step)
                            set->min_learning_rate);
 }
 
-static bool take_step(Run *run, Error *error)
+/* Before the loss of a step is computed. */
+static void begin_step(Training *t)
 {
-    const Learner *l = run->learner;
-    const TrainerSettings *set = run->set;
-    double start = seconds_now();
-    profile_turn(run->profile, "batch", PROFILE_FORWARD);
-    run->learning_rate = scheduled_rate(set, run->step);
-    tape_reset(run->tape, run->step);
-    Tensor *loss_tensor = l->loss(l->model, run->tape, run->step);
-    double loss = t_item(loss_tensor);
-    profile_turn(run->profile, NULL, PROFILE_FORWARD);
-    if (!isfinite(loss)) {
-        const char *where = tape_first_nan(run->tape);
+    t->began = seconds_now();
+    profile_turn(t->profile, "batch", PROFILE_FORWARD);
+    t->learning_rate = scheduled_rate(t->set, t->step);
+    tape_reset(t->tape, t->step);
+}
+
+/* A loss, or a gradient, that is no longer a number ends the run. */
+static bool is_finite(const Training *t, const Tensor *loss, Error *error)
+{
+    if (!isfinite(t_item(loss))) {
+        const char *where = tape_first_nan(t->tape);
         return fail(error,
                     "at step %ld the loss is no longer a number; it began in %s. The last "
                     "good checkpoint is in %s; try a lower --lr",
-                    run->step + 1, where ? where : "the loss", set->out);
+                    t->step + 1, where ? where : "the loss", t->set->out);
     }
-    backward(loss_tensor);
-    profile_turn(run->profile, "gradient norm", PROFILE_FORWARD);
-    run->norm = gradient_norm(l->params);
-    if (!isfinite(run->norm)) {
-        const char *name = gradient_first_nan(l->params);
+    return true;
+}
+
+static bool is_finite_gradient(const Training *t, Error *error)
+{
+    if (!isfinite(t->norm)) {
+        const char *name = gradient_first_nan(t->learner->params);
         return fail(error,
                     "at step %ld the gradient of %s is no longer a number. The last good "
                     "checkpoint is in %s; try a lower --lr",
-                    run->step + 1, name ? name : "the parameters, together,", set->out);
+                    t->step + 1, name ? name : "the parameters, together,", t->set->out);
     }
-    profile_turn(run->profile, "optimizer", PROFILE_FORWARD);
-    optimizer_step(run->optimizer, run->learning_rate, clip_factor(run->norm, set->clip));
+    return true;
+}
+
+/* The rest of a step: from the loss to better parameters. */
+static bool end_step(Training *t, Tensor *loss, Error *error)
+{
+    const Learner *l = t->learner;
+    double value = t_item(loss);
+    profile_turn(t->profile, NULL, PROFILE_FORWARD);
+    if (!is_finite(t, loss, error))
+        return false;
+    backward(loss);
+    profile_turn(t->profile, "gradient norm", PROFILE_FORWARD);
+    t->norm = gradient_norm(l->params);
+    if (!is_finite_gradient(t, error))
+        return false;
+    profile_turn(t->profile, "optimizer", PROFILE_FORWARD);
+    optimizer_step(t->optimizer, t->learning_rate, clip_factor(t->norm, t->set->clip));
     if (l->stepped)
-        l->stepped(l->model, run->tape);
-    profile_turn(run->profile, NULL, PROFILE_FORWARD);
-    run->step++;
-    run->loss_sum += loss;
-    run->loss_count++;
-    run->profiled++;
-    run->seconds += seconds_now() - start;
-    show_live(run, loss);
+        l->stepped(l->model, t->tape);
+    profile_turn(t->profile, NULL, PROFILE_FORWARD);
+    t->step++;
+    t->loss_sum += value;
+    t->loss_count++;
+    t->profiled++;
+    t->seconds += seconds_now() - t->began;
+    show_live(t, value);
     return true;
 }
 
 /* Measures, keeps the model if it is the best so far, shows it, and saves the run. */
-static bool evaluate(Run *run, Error *error)
+static bool evaluate(Training *t, Error *error)
 {
-    const Learner *l = run->learner;
+    const Learner *l = t->learner;
     double loss = l->validate(l->model);
     if (!isfinite(loss))
         return fail(error,
                     "after step %ld the validation loss is no longer a number. The last "
                     "good checkpoint is in %s; try a lower --lr",
-                    run->step, run->set->out);
+                    t->step, t->set->out);
     clear_live();
-    if (!write_row(run, loss, error))
+    if (!write_row(t, loss, error))
         return false;
-    if (loss < run->best) {
-        run->best = loss;
-        run->best_step = run->step;
-        if (!checkpoint_save(in_folder(run, "model.safetensors"), &l->params, 1,
-                             l->metadata, l->metadata_count, error))
+    if (loss < t->best) {
+        t->best = loss;
+        t->best_step = t->step;
+        if (!checkpoint_save(in_folder(t, "model.safetensors"), &l->params, 1, l->metadata,
+                             l->metadata_count, error))
             return false;
     }
     if (l->show)
-        l->show(l->model, run->step);
-    return run_log_draw(&run->log, in_folder(run, "loss.svg"), run->set->title, l->levels,
+        l->show(l->model, t->step);
+    return run_log_draw(&t->log, in_folder(t, "loss.svg"), t->set->title, l->levels,
                         l->level_count, error) &&
-           save_state(run, error);
+           save_state(t, error);
 }
 
 /* The largest amount of memory that this process has had. */
@@ -321,12 +340,12 @@ static double peak_bytes(void)
 }
 
 /* What the run comes to, for whoever compares runs. */
-static bool save_result(const Run *run, Error *error)
+static bool save_result(const Training *t, Error *error)
 {
-    const Learner *l = run->learner;
-    const char *path = in_folder(run, "result.csv");
+    const Learner *l = t->learner;
+    const char *path = in_folder(t, "result.csv");
     long parameters = 0;
-    long long tokens = tokens_of(run);
+    long long tokens = tokens_of(t);
     for (int i = 0; i < l->params->count; i++)
         parameters += t_size(l->params->item[i].tensor);
     long active = l->active_parameters ? l->active_parameters : parameters;
@@ -334,86 +353,89 @@ static bool save_result(const Run *run, Error *error)
     if (!newfile_open(&file, path, error))
         return false;
     fprintf(file.stream, "%s%ld,%ld,%.6f,%lld,%.3f,%.1f,%.0f\n", result_header, parameters,
-            active, run->best, tokens, run->seconds,
-            run->seconds > 0 ? (double)tokens / run->seconds : 0, peak_bytes());
+            active, t->best, tokens, t->seconds,
+            t->seconds > 0 ? (double)tokens / t->seconds : 0, peak_bytes());
     return newfile_commit(&file, error);
 }
 
-/* A finished run that is resumed has nothing to add to its files. */
-static bool run_loop(Run *run, Error *error)
+/* What is due after a step: a look at the validation loss, or a row for the log. */
+static bool note_step(Training *t, Error *error)
 {
-    const TrainerSettings *set = run->set;
-    if (!set->resume && !evaluate(run, error))
-        return false;
-    while (run->step < set->steps && !interrupt_signal()) {
-        if (!take_step(run, error))
-            return false;
-        if (run->step % set->eval_every == 0 || run->step == set->steps) {
-            if (!evaluate(run, error))
-                return false;
-        } else if (run->step % row_every(set) == 0 && !write_row(run, NAN, error)) {
-            return false;
-        }
-    }
-    if (set->resume && run->step == run->resumed_at &&
-        file_exists(in_folder(run, "result.csv")))
-        return true;
-    return (run->step >= set->steps || save_state(run, error)) && save_result(run, error);
+    const TrainerSettings *set = t->set;
+    if (t->step % set->eval_every == 0 || t->step == set->steps)
+        return evaluate(t, error);
+    return t->step % row_every(set) != 0 || write_row(t, NAN, error);
 }
 
-static void say_end(const Run *run)
+/* A finished run that is resumed has nothing to add to its files. */
+static bool save_end(Training *t, Error *error)
+{
+    if (t->set->resume && t->step == t->resumed_at &&
+        file_exists(in_folder(t, "result.csv")))
+        return true;
+    return (t->step >= t->set->steps || save_state(t, error)) && save_result(t, error);
+}
+
+static void say_end(const Training *t)
 {
     clear_live();
-    if (run->step < run->set->steps)
+    if (t->step < t->set->steps)
         printf("Stopped after step %ld of %ld; everything is saved. The same command with "
                "--resume goes on.\n",
-               run->step, run->set->steps);
+               t->step, t->set->steps);
     else
         printf("Best validation loss: %.4f, after step %ld. Training took %.1f s.\n",
-               run->best, run->best_step, run->seconds);
+               t->best, t->best_step, t->seconds);
 }
 
-static void run_free(Run *run)
-{
-    optimizer_free(run->optimizer);
-    tape_free(run->tape);
-    profile_free(run->profile);
-}
+/* ---- The whole run ---- */
 
-/* The run itself, in a folder that is its own. */
-static bool run_in_folder(Run *run, Error *error)
+/* Makes everything ready, in a folder that is the run's own. */
+static bool begin_training(Training *t, Error *error)
 {
-    const TrainerSettings *set = run->set;
-    int lock = folder_lock(set->out, error);
-    if (lock < 0)
+    const TrainerSettings *set = t->set;
+    t->tape = tape_new(TAPE_TRAINING, set->seed);
+    t->profile = set->profile ? profile_new() : NULL;
+    tape_profile(t->tape, t->profile);
+    t->optimizer = optimizer_new((OptimizerKind)set->optimizer, t->learner->params,
+                                 set->beta1, set->beta2, set->weight_decay);
+    t->lock = folder_lock(set->out, error);
+    if (t->lock < 0)
         return false;
     interrupts_catch();
-    bool done = (set->resume ? resume(run, error) : begin(run, error)) &&
-                run_loop(run, error);
-    interrupts_release();
-    Error ignored; /* one trouble is enough */
-    done = run_log_close(&run->log, done ? error : &ignored) && done;
-    folder_unlock(lock);
-    return done;
+    return set->resume ? resume(t, error) : begin(t, error) && evaluate(t, error);
+}
+
+static TrainerEnd end_training(Training *t, bool done, Error *error)
+{
+    done = done && save_end(t, error);
+    if (t->lock >= 0) {
+        Error ignored; /* one trouble is enough */
+        interrupts_release();
+        done = run_log_close(&t->log, done ? error : &ignored) && done;
+        folder_unlock(t->lock);
+    }
+    clear_live();
+    if (done)
+        say_end(t);
+    if (done && t->profile && t->profiled)
+        profile_print(stdout, t->profile, t->profiled);
+    optimizer_free(t->optimizer);
+    tape_free(t->tape);
+    profile_free(t->profile);
+    return !done                     ? TRAINER_FAILED
+           : t->step < t->set->steps ? TRAINER_INTERRUPTED
+                                     : TRAINER_DONE;
 }
 
 TrainerEnd train(const Learner *learner, const TrainerSettings *settings, Error *error)
 {
-    Run run = {.learner = learner, .set = settings, .best = INFINITY};
-    run.tape = tape_new(TAPE_TRAINING, settings->seed);
-    run.profile = settings->profile ? profile_new() : NULL;
-    tape_profile(run.tape, run.profile);
-    run.optimizer = optimizer_new((OptimizerKind)settings->optimizer, learner->params,
-                                  settings->beta1, settings->beta2, settings->weight_decay);
-
-    bool done = run_in_folder(&run, error);
-    clear_live();
-    if (done)
-        say_end(&run);
-    if (done && run.profile && run.profiled)
-        profile_print(stdout, run.profile, run.profiled);
-    run_free(&run);
-    return !done                        ? TRAINER_FAILED
-           : run.step < settings->steps ? TRAINER_INTERRUPTED
-                                        : TRAINER_DONE;
+    Training t = {.learner = learner, .set = settings, .best = INFINITY};
+    bool done = begin_training(&t, error);
+    while (done && t.step < settings->steps && !interrupt_signal()) {
+        begin_step(&t);
+        Tensor *loss = learner->loss(learner->model, t.tape, t.step);
+        done = end_step(&t, loss, error) && note_step(&t, error);
+    }
+    return end_training(&t, done, error);
 }
