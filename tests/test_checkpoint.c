@@ -131,8 +131,8 @@ START_TEST(what_is_saved_comes_back_bit_for_bit)
     Error error = {""};
     Params *out[] = {made_params(1), params_new(2)},
            *in[] = {made_params(0), params_new(0)};
-    Tensor *kept = state(scope(out[1]), "m.x", 3, 3),
-           *got = state(scope(in[1]), "m.x", 3, 3);
+    Tensor *kept = state_new(scope(out[1]), "m.x", 3, 3),
+           *got = state_new(scope(in[1]), "m.x", 3, 3);
     const float odd[9] = {-0.0f, 1e-45f, NAN, INFINITY, -INFINITY, 3.4e38f, 0.1f, 1, -1};
     memcpy(kept->data, odd, sizeof odd);
     const SafeMetadata metadata[] = {{"width", "8"}, {"note", "a \"quoted\" line\n"}};

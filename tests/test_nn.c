@@ -19,7 +19,7 @@ START_TEST(names_grow_through_scopes)
     Scope top = scope(params), block = under(top, "h.%d", 12);
     Tensor *a = param(top, "wte.weight", 3, 2, constant(0));
     Tensor *b = param(under(block, "attn"), "bias", 5, constant(0));
-    Tensor *c = state(block, "cache", 2, 3, 4);
+    Tensor *c = state_new(block, "cache", 2, 3, 4);
 
     ck_assert_int_eq(params->count, 3);
     ck_assert_str_eq(params->item[0].name, "wte.weight");
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(a_state_is_cleared_and_does_not_learn)
 {
     Params *params = params_new(1);
-    Tensor *x = state(scope(params), "memory", 3, 5);
+    Tensor *x = state_new(scope(params), "memory", 3, 5);
     ck_assert_str_eq(t_text(x), "(3, 5)");
     ck_assert(!x->storage->wants_grad);
     ck_assert(t_grad(x) == NULL);
@@ -312,7 +312,7 @@ START_TEST(memory_is_counted_as_it_is_needed)
     Params *params = params_new(1), *waiting = params_for_inference();
     param(scope(params), "x", 5, 3, constant(0));
     ck_assert_double_eq(params->bytes, 4 * 60);
-    state(scope(params), "s", 5, 3);
+    state_new(scope(params), "s", 5, 3);
     ck_assert_double_eq(params->bytes, 5 * 60);
     ck_assert_double_eq(params->elements, 30);
     param(scope(waiting), "x", 1 << 30, 1 << 10, normal(1)); /* terabytes, if it were had */

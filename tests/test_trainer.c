@@ -94,7 +94,7 @@ static Line *line_new(void)
     l->carried = params_new(1);
     l->weight = param(scope(l->params), "weight", 1, 1, constant(0));
     l->bias = param(scope(l->params), "bias", 1, constant(0));
-    l->trace = state(scope(l->carried), "trace", 1);
+    l->trace = state_new(scope(l->carried), "trace", 1);
     l->trouble = no_trouble;
     l->best_weight = NAN;
     return l;

@@ -145,8 +145,8 @@ Memory *stack_memory_new(const Stack *stack, int B)
 {
     Memory *memory = memory_new();
     for (int l = 0; l < stack->layers; l++)
-        state(under(scope(memory->states), "l%d", l), "state", B, cell_parts(stack->cell),
-              stack->width);
+        state_new(under(scope(memory->states), "l%d", l), "state", B,
+                  cell_parts(stack->cell), stack->width);
     return memory;
 }
 

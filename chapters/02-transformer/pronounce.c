@@ -116,14 +116,14 @@ static double validation_loss(void *self)
 static void show(void *self, long step)
 {
     Pronouncer *p = self;
-    Error never;
+    Error error;
     Speaker greedy = *speaker_of(p);
     greedy.width = 1;
     Score score = split_score(&greedy, p->dictionary, VAL, GLIMPSE, NULL, 0);
     printf("\n  after step %ld, of %ld words for validation: ", step, score.words);
     print_score(&score);
     putchar('\n');
-    say_words(&greedy, some_words, &never);
+    must(say_words(&greedy, some_words, &error), &error);
     putchar('\n');
     fflush(stdout);
 }

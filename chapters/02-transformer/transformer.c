@@ -281,8 +281,8 @@ Memory *transformer_memory_new(const Transformer *m, int B, int longest)
 {
     Memory *memory = memory_new();
     for (int l = 0; l < m->config.decoder_layers; l++)
-        state(under(scope(memory->states), "layers.%d", l), "keys_values", B, longest,
-              2 * m->config.width);
+        state_new(under(scope(memory->states), "layers.%d", l), "keys_values", B, longest,
+                  2 * m->config.width);
     return memory;
 }
 

@@ -137,8 +137,8 @@ Memory *gpt_memory_new(const Model *model, int B)
     for (int l = 0; l < c->layers; l++) {
         Scope h = under(scope(memory->states), "h.%d", l);
         int D = c->width / c->heads;
-        state(h, "keys", B, c->heads, c->context, D);
-        state(h, "values", B, c->heads, c->context, D);
+        state_new(h, "keys", B, c->heads, c->context, D);
+        state_new(h, "values", B, c->heads, c->context, D);
     }
     return memory;
 }

@@ -54,6 +54,12 @@ _Noreturn void misuse(const char *format, ...)
     abort();
 }
 
+void must(bool done, const Error *error)
+{
+    if (!done)
+        misuse("%s", error->text);
+}
+
 void *allocate(size_t count, size_t size)
 {
     if (size && count > SIZE_MAX / size)

@@ -30,6 +30,9 @@ bool fail_after(Error *error, const char *more);
 /* A mistake in the program: flushes stdout, prints the sentence to stderr and aborts. */
 _Noreturn void misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* For what cannot fail: a failure all the same is a mistake in the program. */
+void must(bool done, const Error *error);
+
 /* Memory, zeroed, that one cannot do without. When there is none the program ends with a
  * sentence and status 1. The caller frees it with free(). */
 void *allocate(size_t count, size_t size);

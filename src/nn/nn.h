@@ -103,7 +103,7 @@ Tensor *no_decay(Scope scope, Tensor *param);
 
 /* Something that lasts from step to step but does not learn: a cache, a recurrent state,
  * the moments of an optimizer. On a list of its own, so that it can be saved and freed. */
-#define state(scope, name, ...) state_of(scope, name, T_INTS(__VA_ARGS__))
+#define state_new(scope, name, ...) state_of(scope, name, T_INTS(__VA_ARGS__))
 Tensor *state_of(Scope scope, const char *name, int rank, const int *shape);
 
 /* ---- Layers ---- */

@@ -52,7 +52,10 @@ bool run_load(Run *run, const char *path, Purpose purpose, Error *error)
     if (right) {
         run->model = run->build(run, purpose == TO_USE ? params_for_inference()
                                                        : params_new((uint64_t)run->seed));
-        right = checkpoint_load(from, &run->model->params, 1, error);
+        Params *lists[] = {run->model->params};
+        right = run->partial
+                    ? checkpoint_load_part(from, lists, 1, run->partial, NULL, error)
+                    : checkpoint_load(from, lists, 1, error);
     }
     checkpoint_close(from);
     return right;

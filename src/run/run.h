@@ -98,6 +98,8 @@ struct Run {
     const Settling *settling;
     int settlings;
     Conventions conventions;
+    const Partial
+        *partial; /* how the model may differ from the file in --load; NULL: not */
     const char *const
         *labels; /* of results on the tape that a probe writes besides; NULL */
 

@@ -52,7 +52,7 @@ static bool read_prompt(Language *l, const char *text, Error *error)
 void language_show(void *self, long step)
 {
     Language *l = self;
-    Error never;
+    Error error;
     const char *margin = "    | ";
     if (l->synthetic) {
         printf("  after step %ld %.2f%% of its answers are right\n", step,
@@ -60,7 +60,7 @@ void language_show(void *self, long step)
         return;
     }
     printf("\n  after step %ld it writes:\n%s", step, margin);
-    read_prompt(l, NULL, &never);
+    must(read_prompt(l, NULL, &error), &error);
     for (int i = 0; i < SHOWN_TOKENS; i++)
         print_token(l, generator_next(l->generator), margin);
     printf("\n\n");

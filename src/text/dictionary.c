@@ -308,10 +308,11 @@ Dictionary *dictionary_of_reversals(void)
 {
     enum { WORDS = 20000, MOST = 12, DRAWS = MOST + 1 };
     Dictionary *d = dictionary_new(WORDS, WORDS);
-    Error never;
+    Error error;
     uint64_t stream = random_stream("reverse");
-    alphabet_read(&d->alphabet, "a b c d e f g h i j k l m n o p q r s t u v w x y z",
-                  &never);
+    must(alphabet_read(&d->alphabet, "a b c d e f g h i j k l m n o p q r s t u v w x y z",
+                       &error),
+         &error);
     for (uint64_t i = 0; i < WORDS; i++) {
         char word[MOST + 1] = "", backwards[2 * MOST + 1] = "";
         int n = 1 + (int)random_below(0, stream, i * DRAWS, MOST);
@@ -319,7 +320,7 @@ Dictionary *dictionary_of_reversals(void)
             word[j] = (char)('a' + random_below(0, stream, i * DRAWS + 1 + j, 26));
             memcpy(&backwards[2 * (n - 1 - j)], (char[]){word[j], ' '}, 2);
         }
-        add_word(d, word, backwards, true, &never);
+        must(add_word(d, word, backwards, true, &error), &error);
     }
     make_pairs(d);
     return d;

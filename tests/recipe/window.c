@@ -45,7 +45,7 @@ static Memory *window_memory_new(const Model *model, int B)
 {
     const WindowConfig *c = &((const Window *)model)->config;
     Memory *memory = memory_new();
-    state(scope(memory->states), "embeddings", B, c->context, c->embedding);
+    state_new(scope(memory->states), "embeddings", B, c->context, c->embedding);
     return memory;
 }
 
