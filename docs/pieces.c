@@ -383,7 +383,7 @@ static int paragraph_end(const Lines *lines, const bool *inside, int first)
     return i;
 }
 
-/* Where (top) ends, which begins on line `first`: behind the last #include, or else behind
+/* Where (top) ends, which begins on line `first`: after the last #include, or without one after
  * a comment that stands alone. 0 if there is neither. */
 static int top_end(const Lines *lines, const Lexer *x, int first)
 {

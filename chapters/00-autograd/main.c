@@ -56,7 +56,7 @@ static bool run_number(void *settings, Error *error)
 
 enum { GRID = 80 };
 
-/* A picture of lines: pairs of points with a gap behind each. */
+/* A picture of lines: pairs of points with a gap after each. */
 typedef struct {
     double x[3 * 4 * GRID * GRID], y[3 * 4 * GRID * GRID];
     int count;

@@ -45,7 +45,7 @@ Mlp mlp_new(Scalars *tape, int hidden, unsigned seed)
     return mlp;
 }
 
-/* The sum of weight x input, plus the bias that stands behind the weights. */
+/* The sum of weight x input, plus the bias, which follows the weights. */
 static Scalar *neuron(Scalar **parameters, Scalar **input, int inputs)
 {
     Scalar *sum = parameters[inputs];

@@ -107,7 +107,7 @@ INLINED void lstm_backward(const Units *u)
     add_to_sum(u, GATE_O, dh * shown * sigmoid_slope(o));
 }
 
-/* ---- The GRU (Cho and others 2014, with the reset behind the matrix product, as PyTorch
+/* ---- The GRU (Cho and others 2014, with the reset after the matrix product, as PyTorch
  * has it): n = tanh(W x + r (U h)), h' = (1 - z) n + z h ---- */
 
 INLINED void gru_forward(const Units *u)

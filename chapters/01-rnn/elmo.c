@@ -25,7 +25,7 @@ enum { STEPS = 300, BATCH = 32, WINDOW = 32, AROUND = 4, NEAREST = 5 };
  * its place in the sorted list of those that are at least twice in the text. All others
  * share number 0. */
 typedef struct {
-    char *letters;             /* all words behind one another, each ended by a zero */
+    char *letters;             /* all words one after another, each ended by a zero */
     const char **word, **list; /* the text; the vocabulary, from 1 on */
     int *number, count, vocabulary;
 } Words;
@@ -287,10 +287,10 @@ static void show_nearest(const View *v, int i)
     for (int n = 1; n <= NEAREST; n++) {
         int best = -1;
         for (int j = 0; j < N; j++) {
-            bool seen = false;
+            bool shown_before = false;
             for (int k = 0; k < n; k++)
-                seen |= shown[k] == j;
-            if (!seen && (best < 0 || cosine(v, i, j) > cosine(v, i, best)))
+                shown_before |= shown[k] == j;
+            if (!shown_before && (best < 0 || cosine(v, i, j) > cosine(v, i, best)))
                 best = j;
         }
         shown[n] = best;

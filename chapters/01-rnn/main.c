@@ -57,9 +57,9 @@ static bool run_memory(void *self, Error *error)
 {
     const Run *run = self;
     const TrainerSettings *training = &run->training;
-    bool told = run_option(run, "steps")->given;
+    bool given = run_option(run, "steps")->given;
     return memory_experiment(training->out, ((const Chapter *)self)->config.forget_bias,
-                             told ? training->steps : MEMORY_STEPS, (uint64_t)run->seed,
+                             given ? training->steps : MEMORY_STEPS, (uint64_t)run->seed,
                              error);
 }
 

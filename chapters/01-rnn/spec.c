@@ -63,7 +63,7 @@ void spec_lstm(const SpecLayer *p, Scalar **x, Scalar **h, Scalar **c)
     replace(p->C, h, fresh);
 }
 
-/* Cho and others 2014, equations 5 to 8, but with the reset r behind the matrix product, as
+/* Cho and others 2014, equations 5 to 8, but with the reset r after the matrix product, as
  * PyTorch has it: n = tanh(W x + r (U h)), h' = (1 - z) n + z h. Gates: r, z, n. */
 void spec_gru(const SpecLayer *p, Scalar **x, Scalar **h)
 {

@@ -127,7 +127,7 @@ static Tensor *embed(const Transformer *m, Tensor *table, const Ids *symbols, in
     return t_dropout(x, (float)m->config.dropout);
 }
 
-/* ---- What may be seen: 1 to keep, 0 to hide ---- */
+/* ---- Masks: 1 to keep, 0 to hide ---- */
 
 /* Everything but padding: (B, S) -> (B, 1, 1, S). */
 static Tensor *keep_symbols(const Ids *symbols)

@@ -43,7 +43,7 @@ Tensor *gpt_head(const Model *model, Tensor *x);
 /* The keys and values of each block, (B, H, context, D). */
 Memory *gpt_memory_new(const Model *model, int B);
 
-/* What block l does first: every position looks at itself and at what came before it.
+/* What block l does first: every position attends to itself and to what came before it.
  * (B, T, C) -> (B, T, C). The last two arguments as in gpt_forward. */
 Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, Memory *memory, int past);
 

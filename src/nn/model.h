@@ -9,7 +9,7 @@
  *         ...
  *     } Gpt;
  *
- * Whoever trains, measures, samples or probes knows the Model and nothing of what is behind
+ * Whoever trains, measures, samples or probes knows the Model and nothing of what is in
  * it. */
 #ifndef LINEAGE_MODEL_H
 #define LINEAGE_MODEL_H

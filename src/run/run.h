@@ -33,7 +33,7 @@ typedef struct Run Run;
 
 /* How an option of the model is settled by a file of weights. The first of these that has an
  * answer: the command line, the metadata under the option's own name, config.json, the
- * shapes; or else what `otherwise` says, or else the option's default. Answers of the
+ * shapes; then what `otherwise` says; then the option's default. Answers of the
  * metadata or the shapes that contradict what was decided are errors. */
 typedef struct {
     const char *option;

@@ -151,7 +151,7 @@ static bool begin(Training *t, Error *error)
            run_log_begin(&t->log, in_folder(t, "log.csv"), error);
 }
 
-/* ---- What is seen of a run ---- */
+/* ---- What a run prints ---- */
 
 static void print_duration(double seconds)
 {

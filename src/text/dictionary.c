@@ -155,7 +155,7 @@ static bool add_pronunciation(Dictionary *d, Word *word, const char *text, bool 
     return true;
 }
 
-/* Adds a word with the pronunciations that stand behind it, each ended by a tab or by the end. */
+/* Adds a word with the pronunciations that follow it, each ended by a tab or by the end. */
 static bool add_word(Dictionary *d, const char *line, char *pronunciations, bool stress,
                      Error *error)
 {
@@ -328,7 +328,7 @@ Dictionary *dictionary_of_reversals(void)
 
 static uint64_t hash_sequence(uint64_t hash, const Sequence *sequence)
 {
-    for (int i = 0; i <= sequence->length; i++) /* with the 0 behind it */
+    for (int i = 0; i <= sequence->length; i++) /* with the 0 after it */
         hash = (hash ^ sequence->at[i]) * 0x100000001b3u;
     return hash;
 }
