@@ -476,7 +476,7 @@ static int wait_for(pid_t child)
     return status;
 }
 
-/* Whatever the moment of the blow, what is on the disk must be enough to go on from. */
+/* Whenever it is killed, what is on the disk must be enough to go on from. */
 START_TEST(killed_at_any_moment_and_resumed_it_ends_with_the_same_bits)
 {
     char state[300], out[256];
