@@ -192,6 +192,8 @@ static bool probe_model(Run *run, const ProbeInput *in, Error *error)
     ProbeResults results = {NULL, 0};
     Tensor *loss = NULL;
     bool right = run->task->probe(run, in, &results, &loss, error);
+    for (int i = 0; right && run->labels && run->labels[i]; i++)
+        probe_add(&results, run->labels[i], tape_labelled(in->tape, run->labels[i], 0));
     if (right) {
         probe_add(&results, "loss", loss);
         if (loss)
