@@ -75,6 +75,7 @@ Tensor *gpt_attention(const Gpt *gpt, int l, Tensor *x, GptMemory *memory, int p
     /* A dot product of D unit-variance terms has variance D. */
     Tensor *scores = t_matmul(t_scale(q, 1 / sqrtf((float)D)), t_transpose(k));
     Tensor *weights = t_softmax(t_causal(t_shaped(scores, B, H, T, S)));
+    t_label(weights, "attention", l);
     weights = t_dropout(weights, (float)gpt->config.dropout);
     Tensor *mixed = t_shaped(t_matmul(weights, v), B, H, T, D);
     return linear(&block->attn_c_proj, t_reshape(t_permute(mixed, 0, 2, 1, 3), B, T, C));

@@ -176,7 +176,7 @@ static bool draw_heads(const Chapter *chapter, Tape *tape, HeatMap map, Error *e
     const char *out = chapter->program.common.training.out;
     for (int l = 0; l < chapter->config.layers; l++)
         for (int h = 0; h < chapter->config.heads; h++) {
-            Tensor *weights = t_select(tape_result(tape, "softmax", l), 1, h);
+            Tensor *weights = t_select(tape_labelled(tape, "attention", l), 1, h);
             char path[1100], title[64];
             snprintf(path, sizeof path, "%s/attention-%d-%d.svg", out, l, h);
             snprintf(title, sizeof title, "block %d, head %d", l, h);
