@@ -213,7 +213,17 @@ CALL(matmul, t_matmul(in[0], in[1]))
 
 static void define_affine(const OpCase *c, const Grid *in, Grid *out)
 {
-    define_matmul(c, in, out);
+    Grid single[2] = {in[0], in[1]}; /* a vector is a single row */
+    if (in[0].rank == 1) {
+        single[0].rank = 2;
+        single[0].shape[0] = 1;
+        single[0].shape[1] = in[0].shape[0];
+    }
+    define_matmul(c, single, out);
+    if (in[0].rank == 1) {
+        out->rank = 1;
+        out->shape[0] = out->shape[1];
+    }
     const Grid *bias = &in[2];
     for (long i = 0; i < out->size; i++)
         out->at[i] = s_add(out->at[i], bias->at[i % bias->size]);
@@ -614,6 +624,7 @@ static const OpCase cases[] = {
     {OP(affine), .inputs = 3, .shape = {SHAPE(2, 3, 5), SHAPE(5, 19), SHAPE(19)}},
     {OP(affine), .inputs = 3, .shape = {SHAPE(2, 1, 5), SHAPE(5, 1), SHAPE(1)}},
     {OP(affine), .inputs = 3, .shape = {SHAPE(1, 17), SHAPE(17, 3), SHAPE(3)}},
+    {OP(affine), .inputs = 3, .shape = {SHAPE(17), SHAPE(17, 3), SHAPE(3)}},
     {ROWS(softmax, 7)},
     {ROWS(softmax, 3, 5)},
     {ROWS(softmax, 2, 3, 37)},

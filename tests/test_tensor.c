@@ -1290,23 +1290,37 @@ START_TEST(the_first_operation_without_a_finite_result_is_named)
 }
 END_TEST
 
-START_TEST(results_along_the_way_can_be_found_on_the_tape)
+START_TEST(results_along_the_way_are_found_by_their_labels)
 {
-    Tape *tape = tape_new(TAPE_PROBE, 1), *inference = tape_new(TAPE_INFERENCE, 1);
+    Tape *tape = tape_new(TAPE_PROBE, 1);
     Tensor *x = t_keep_grad(counting(t_empty(tape, 2, 3), 1));
-    Tensor *first = t_label(t_exp(x), "weights", 0), *middle = t_log(first);
-    Tensor *last = t_label(t_exp(middle), "weights", 1);
-    ck_assert_ptr_eq(tape_labelled(tape, "weights", 0), first);
-    ck_assert_ptr_eq(tape_labelled(tape, "weights", 1), last);
-    ck_assert_ptr_null(tape_labelled(tape, "weights", 2));
-    ck_assert_ptr_null(tape_labelled(tape, "scores", 0));
+    Tensor *first = t_label(t_exp(x), "e", 0), *second = t_label(t_exp(first), "e", 1);
+    Tensor *other = t_label(t_log(first), "l", 0), *again = t_label(t_exp(x), "again", 0);
+    t_label(x, "again", 0);
+    ck_assert_ptr_eq(tape_labelled(tape, "e", 0), first);
+    ck_assert_ptr_eq(tape_labelled(tape, "e", 1), second);
+    ck_assert_ptr_eq(tape_labelled(tape, "l", 0), other);
+    ck_assert_ptr_eq(tape_labelled(tape, "again", 0), x);
+    ck_assert_ptr_ne(again, x);
+    ck_assert_ptr_null(tape_labelled(tape, "e", 2));
+    ck_assert_ptr_null(tape_labelled(tape, "exp", 0));
     tape_reset(tape, 1);
-    ck_assert_ptr_null(tape_labelled(tape, "weights", 0));
-    Tensor *y = t_zeros(inference, 2); /* may move: see tape_keep */
-    ck_assert_ptr_eq(t_label(y, "weights", 0), y);
-    ck_assert_ptr_null(tape_labelled(inference, "weights", 0));
+    ck_assert_ptr_null(tape_labelled(tape, "e", 0));
     tape_free(tape);
-    tape_free(inference);
+}
+END_TEST
+
+START_TEST(labels_cost_nothing_where_nothing_is_recorded)
+{
+    Tape *tape = tape_new(TAPE_INFERENCE, 1);
+    Tensor *x = t_zeros(tape, 3), *p = parameter(3, 0);
+    size_t used = tape_mark(tape).used;
+    ck_assert_ptr_eq(t_label(x, "x", 0), x);
+    ck_assert_ptr_eq(t_label(p, "p", 0), p);
+    ck_assert_uint_eq(tape_mark(tape).used, used);
+    ck_assert_ptr_null(tape_labelled(tape, "x", 0));
+    t_lasting_free(p);
+    tape_free(tape);
 }
 END_TEST
 
@@ -1317,6 +1331,47 @@ START_TEST(the_infinities_of_a_mask_are_meant)
     keep->data[1] = 1;
     t_exp(t_softmax(t_masked(t_causal(x), keep)));
     ck_assert_ptr_null(tape_first_nan(tape));
+    t_add(t_scale(t_masked(t_causal(x), keep), 2), t_reshape(t_causal(x), 3, 4));
+    ck_assert_ptr_null(tape_first_nan(tape));
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(a_nan_that_infinities_make_is_not_excused_by_them)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 3, 4), 0)), *masked = t_causal(x);
+    Tensor *nan = t_sub(masked, masked);
+    t_mean_all(t_sub(nan, masked));
+    ck_assert_str_eq(tape_first_nan(tape), "sub (3, 4)");
+    tape_reset(tape, 1);
+    x = t_keep_grad(counting(t_empty(tape, 3, 4), 0));
+    masked = t_causal(x);
+    t_log(t_slice(t_transpose(masked), 0, 0, 1)); /* log(0), from the finite part of it */
+    ck_assert_str_eq(tape_first_nan(tape), "log (1, 3)");
+    tape_free(tape);
+}
+END_TEST
+
+/* A mask of zeros and -infinity is data, and meant; what a parameter holds is not. */
+START_TEST(what_came_in_from_outside_is_blamed_unless_it_is_an_infinity_among_data)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Tensor *x = t_keep_grad(counting(t_empty(tape, 3), 0)), *mask = t_zeros(tape, 3);
+    mask->data[1] = -INFINITY;
+    t_scale(t_add(x, mask), 3);
+    ck_assert_ptr_null(tape_first_nan(tape));
+    tape_reset(tape, 1);
+    x = t_keep_grad(counting(t_empty(tape, 3), 0));
+    mask = t_zeros(tape, 3);
+    mask->data[1] = NAN;
+    t_sub(x, mask);
+    ck_assert_str_eq(tape_first_nan(tape), "sub (3,)");
+    tape_reset(tape, 1);
+    x = t_keep_grad(counting(t_empty(tape, 3), 0));
+    x->data[2] = INFINITY;
+    t_tanh(t_scale(x, 3));
+    ck_assert_str_eq(tape_first_nan(tape), "scale (3,)");
     tape_free(tape);
 }
 END_TEST
@@ -1380,4 +1435,7 @@ SUITE("tensor", 20, DEBUG_TESTS views_read_the_same_storage_differently,
       a_recording_tape_keeps_everything, a_training_step_needs_little_stack,
       draws_of_a_step_can_be_repeated_and_are_all_different,
       the_first_operation_without_a_finite_result_is_named,
-      results_along_the_way_can_be_found_on_the_tape, the_infinities_of_a_mask_are_meant)
+      results_along_the_way_are_found_by_their_labels,
+      labels_cost_nothing_where_nothing_is_recorded, the_infinities_of_a_mask_are_meant,
+      a_nan_that_infinities_make_is_not_excused_by_them,
+      what_came_in_from_outside_is_blamed_unless_it_is_an_infinity_among_data)

@@ -47,6 +47,10 @@ Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *
  * these two may share their memory. */
 void op_in_place(Op *op);
 
+/* Declares that infinities in its result are meant, as those of a mask are: tape_first_nan
+ * does not blame it for them. */
+void op_may_be_infinite(Op *op);
+
 /* Its result: a fresh contiguous tensor, not cleared; the operation is recorded here if any
  * input wants a gradient and the tape records. */
 #define op_out(op, ...) op_out_of(op, T_INTS(__VA_ARGS__))

@@ -318,6 +318,10 @@ static void affine_backward(Op *op)
 
 Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b)
 {
+    if (x->rank == 1) { /* a single row */
+        Tensor *y = t_affine(t_reshape(x, 1, x->shape[0]), w, b);
+        return t_select(y, 0, 0);
+    }
     Tape *tape = x->tape ? x->tape : w->tape ? w->tape : b->tape;
     x = unrepeated(x, tape);
     w = unrepeated(w, tape);

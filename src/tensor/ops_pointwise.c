@@ -415,6 +415,7 @@ static void masked_backward(Op *op)
 Tensor *t_masked(Tensor *x, Tensor *keep)
 {
     Op *op = t_op("masked", masked_backward, x, keep);
+    op_may_be_infinite(op);
     Tensor *y = binary(x, keep, op, "masked", kept_or_minus_infinity);
     if (y->rank != x->rank || t_size(y) != t_size(x))
         op_misuse(op_tape(op), "masked", "keep, %s, does not broadcast to %s", t_text(keep),

@@ -135,6 +135,7 @@ Tensor *t_causal(Tensor *scores)
     Tensor *x = t_contiguous(scores);
     Op *op = t_op("causal", causal_backward, x);
     op_in_place(op);
+    op_may_be_infinite(op);
     if (x->rank < 2 || x->shape[x->rank - 2] > x->shape[x->rank - 1])
         op_misuse(op_tape(op), "causal", "%s has more queries than keys", t_text(x));
     Tensor *y = op_out_like(op, x);

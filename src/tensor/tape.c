@@ -24,10 +24,10 @@ struct Spare {
 
 typedef struct Label Label;
 struct Label {
+    Label *before; /* the one made before this one */
     const char *label;
     int number;
     Tensor *tensor;
-    Label *before;
 };
 
 struct Tape {
@@ -39,10 +39,10 @@ struct Tape {
     int chunks, current;      /* `used` bytes of chunk[current] are taken */
     size_t used;
 
+    Label *labels; /* the last of them */
     Op *last;      /* the operation recorded last */
     bool finished; /* backward has been here */
     Spare *spare;
-    Label *label; /* the last of them */
     Profile *profile;
 
     const char *text, *file; /* the last t_shaped that held */
@@ -60,7 +60,7 @@ struct Op {
     Tape *tape;
     void (*backward)(Op *);
     Op *before; /* the operation recorded before this one */
-    bool recorded;
+    bool recorded, may_be_infinite;
     bool in_place;  /* the last gradient may lie where that of the output does */
     bool passed_on; /* and there it lies */
     int inputs;
@@ -116,9 +116,9 @@ void tape_reset(Tape *tape, long step)
     tape->step = step;
     tape->draws = 0;
     tape->last = NULL;
+    tape->labels = NULL;
     tape->finished = false;
     tape->spare = NULL;
-    tape->label = NULL;
     tape->text = NULL;
 }
 
@@ -215,7 +215,7 @@ _Noreturn void op_misuse(const Tape *tape, const char *name, const char *format,
     misuse_at(tape, name, sentence);
 }
 
-/* Moves x to the mark. It lies behind the mark, so moving its values down first, and
+/* Moves x to the mark. It lies after the mark, so moving its values down first, and
  * writing the new head after that, overwrites nothing that is still needed. */
 Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
 {
@@ -289,6 +289,11 @@ Op *op_new_packed(const char *name, void (*backward)(Op *), int inputs,
 void op_in_place(Op *op)
 {
     op->in_place = true;
+}
+
+void op_may_be_infinite(Op *op)
+{
+    op->may_be_infinite = true;
 }
 
 Tensor *op_out_of(Op *op, int rank, const int *shape)
@@ -498,44 +503,73 @@ void backward(Tensor *loss)
             go_back(tape, op);
 }
 
-static bool all_finite(const float *x, long n)
+/* ---- What is not finite ---- */
+
+typedef struct {
+    bool nan, infinite;
+} Oddities;
+
+static Oddities oddities_in(const Tensor *x)
 {
-    for (long i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
+    Oddities found = {false, false};
+    for (long i = 0, n = t_size(x); i < n; i++) {
+        long place = 0, rest = i;
+        for (int d = x->rank - 1; d >= 0; d--) {
+            place += rest % x->shape[d] * x->stride[d];
+            rest /= x->shape[d];
+        }
+        found.nan |= isnan(x->data[place]) != 0;
+        found.infinite |= isinf(x->data[place]) != 0;
+    }
+    return found;
+}
+
+/* Whether the result has a NaN or an infinity that did not come in with an input. An input
+ * that no operation made has nobody else to be blamed: a NaN in it counts as new, and so does
+ * an infinity if it learns. */
+static bool is_to_blame(const Op *op)
+{
+    Oddities out = oddities_in(op->output);
+    bool nan_came_in = false, infinity_came_in = op->may_be_infinite;
+    for (int i = 0; i < op->inputs && (out.nan || out.infinite); i++) {
+        const Tensor *x = op->input[i].tensor;
+        Oddities in = oddities_in(x);
+        nan_came_in |= in.nan && x->storage->origin;
+        infinity_came_in |= in.infinite && (x->storage->origin || !x->storage->wants_grad);
+    }
+    return (out.nan && !nan_came_in) || (out.infinite && !infinity_came_in && !nan_came_in);
 }
 
 const char *tape_first_nan(Tape *tape)
 {
     static char place[512];
-    const char *found = NULL;
-    for (Op *op = tape->last; op; op = op->before) {
-        const Tensor *y = op->output;
-        bool masks = strcmp(op->name, "causal") == 0 || strcmp(op->name, "masked") == 0;
-        if (masks || all_finite(y->storage->data, y->storage->size))
-            continue;
-        snprintf(place, sizeof place, "%s %s%s%s", op->name, t_text(y),
-                 op->text ? ", after " : "", op->text ? op->text : "");
-        found = place;
-    }
-    return found;
+    const Op *first = NULL;
+    for (const Op *op = tape->last; op; op = op->before)
+        if (is_to_blame(op))
+            first = op;
+    if (!first)
+        return NULL;
+    snprintf(place, sizeof place, "%s %s%s%s", first->name, t_text(first->output),
+             first->text ? ", after " : "", first->text ? first->text : "");
+    return place;
 }
+
+/* ---- Labels ---- */
 
 Tensor *t_label(Tensor *x, const char *label, int number)
 {
     Tape *tape = x->tape;
     if (!tape || !tape_recording(tape))
         return x;
-    Label *made = tape_alloc(tape, sizeof *made);
-    *made = (Label){label, number, x, tape->label};
-    tape->label = made;
+    Label *new = tape_alloc(tape, sizeof *new);
+    *new = (Label){tape->labels, label, number, x};
+    tape->labels = new;
     return x;
 }
 
 Tensor *tape_labelled(const Tape *tape, const char *label, int number)
 {
-    for (const Label *l = tape->label; l; l = l->before)
+    for (const Label *l = tape->labels; l; l = l->before)
         if (l->number == number && strcmp(l->label, label) == 0)
             return l->tensor;
     return NULL;

@@ -118,15 +118,18 @@ void tape_profile(Tape *tape, Profile *profile);
 /* Remembers a place in the program, to be named if something goes wrong after it. */
 void tape_note(Tape *tape, const char *text, const char *file, int line);
 
-/* The name of the first operation on the tape whose result is not finite, with its place;
- * NULL when all are. For the message that a NaN deserves. */
+/* The name of the first operation on the tape that made a NaN, or an infinity, out of inputs
+ * that had none, with its place; NULL when there is none. For the message that a NaN
+ * deserves. The infinities of a mask are meant, and so are those that follow from them. */
 const char *tape_first_nan(Tape *tape);
 
-/* Remembers x on its tape, if that records, under a name and a number; returns x. So a
- * model shows what it computes on the way to whoever asks afterwards. */
+/* Remembers x, on its tape, under a label and a number, such as ("attention", layer): what a
+ * model computes along the way can then be looked at without a change to the model. Returns
+ * x. The label must stay where it is. A tape that does not record remembers nothing. */
 Tensor *t_label(Tensor *x, const char *label, int number);
 
-/* The tensor of that label; NULL if there is none. */
+/* What was remembered last under that label and number since the tape was reset; NULL if
+ * nothing was. */
 Tensor *tape_labelled(const Tape *tape, const char *label, int number);
 
 /* ---- Making tensors ---- */
