@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 double *count_pairs(const Corpus *corpus, int V, double extra, bool unigram)
 {
@@ -47,8 +46,7 @@ void bigram_free(Bigram *bigram)
 Tensor *bigram_loss(const Bigram *bigram, Tape *tape, const Corpus *corpus)
 {
     int n = (int)corpus->train - 1;
-    Ids *before = ids_new(tape, n), *after = ids_new(tape, n);
-    memcpy(before->at, corpus->token, (size_t)n * sizeof *before->at);
-    memcpy(after->at, corpus->token + 1, (size_t)n * sizeof *after->at);
+    Ids *before = ids_from(tape, corpus->token, n),
+        *after = ids_from(tape, corpus->token + 1, n);
     return t_cross_entropy(t_rows(bigram->logits, before), after);
 }

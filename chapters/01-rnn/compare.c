@@ -4,8 +4,6 @@
 #include "run/verify.h"
 #include "spec.h"
 
-#include <string.h>
-
 enum { T = 3, E = 2, C = 3, V = 4 };
 static const int text[T + 1] = {2, 0, 3, 1};
 
@@ -54,9 +52,7 @@ static bool compare_cell(CellKind cell, float fault)
 
     rnn->rnn.layer[0].weight_hh->data[0] += fault;
     Tape *tape = tape_new(TAPE_PROBE, 1);
-    Ids *tokens = ids_new(tape, 1, T), *targets = ids_new(tape, 1, T);
-    memcpy(tokens->at, text, T * sizeof *text);
-    memcpy(targets->at, text + 1, T * sizeof *text);
+    Ids *tokens = ids_from(tape, text, 1, T), *targets = ids_from(tape, text + 1, 1, T);
     Tensor *logits = t_keep_grad(model_logits(&rnn->model, tokens, NULL, 0));
     Tensor *loss = t_keep_grad(t_cross_entropy(logits, targets));
     backward(loss);

@@ -133,10 +133,7 @@ static Tensor *embed(const Transformer *m, Tensor *table, const Ids *symbols, in
 static Tensor *keep_symbols(const Ids *symbols)
 {
     int B = symbols->shape[0], S = symbols->shape[1];
-    Tensor *keep = t_empty(symbols->tape, B, 1, 1, S);
-    for (long i = 0; i < symbols->size; i++)
-        keep->data[i] = symbols->at[i] != PADDING;
-    return keep;
+    return t_reshape(t_is_not(symbols, PADDING), B, 1, 1, S);
 }
 
 /* For each position itself and what came before it: `past` symbols, then those here, unless

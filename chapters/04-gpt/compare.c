@@ -34,8 +34,7 @@ bool compare_attention(float fault)
     attn->weight->data[0] += fault;
     Tensor *y = t_keep_grad(gpt_attention(gpt, 0, t_reshape(x, 1, T, C), NULL, 0));
     Tensor *last = t_reshape(t_slice(y, 1, T - 1, T), 1, C);
-    Ids *target = ids_new(tape, 1);
-    target->at[0] = TARGET;
+    Ids *target = ids_from(tape, &(int){TARGET}, 1);
     Tensor *loss = t_cross_entropy(t_matmul(last, t_transpose(gpt->wte)), target);
     backward(t_keep_grad(loss));
 

@@ -97,15 +97,6 @@ static Tensor *block_forward(const Gpt *gpt, int l, Tensor *x, Memory *memory, i
     return t_add(x, t_dropout(fed, p));
 }
 
-/* The places past, past + 1, ... */
-static Ids *places(Tape *tape, int past, int T)
-{
-    Ids *ids = ids_new(tape, T);
-    for (int t = 0; t < T; t++)
-        ids->at[t] = past + t;
-    return ids;
-}
-
 Tensor *gpt_forward(const Model *model, const Ids *tokens, Memory *memory, int past)
 {
     const Gpt *gpt = (const Gpt *)model;
@@ -113,7 +104,7 @@ Tensor *gpt_forward(const Model *model, const Ids *tokens, Memory *memory, int p
     int B = tokens->shape[0], T = tokens->shape[1], C = gpt->config.width;
 
     Tensor *what = t_shaped(t_rows(gpt->wte, tokens), B, T, C);
-    Tensor *where = t_shaped(t_rows(gpt->wpe, places(tape, past, T)), T, C);
+    Tensor *where = t_shaped(t_rows(gpt->wpe, ids_range(tape, past, past + T)), T, C);
     Tensor *x = t_dropout(t_add(what, where), (float)gpt->config.dropout);
     for (int l = 0; l < gpt->config.layers; l++) {
         Mark mark = tape_mark(tape);

@@ -2,6 +2,7 @@
 #include "base/files.h"
 #include "plot/plot.h"
 #include "run/language.h"
+#include "tensor/ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,7 @@ static Ids *prompt_of(const Language *l, Tape *tape, Error *error)
     }
     if (!token)
         return NULL;
-    Ids *tokens = ids_new(tape, 1, (int)count);
-    memcpy(tokens->at, token, (size_t)count * sizeof *token);
+    Ids *tokens = ids_from(tape, token, 1, (int)count);
     free(token);
     return tokens;
 }

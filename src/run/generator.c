@@ -1,6 +1,7 @@
 /* generator.c - text from a model that predicts the next token, one token at a time. */
 #include "run/generator.h"
 #include "base/random.h"
+#include "tensor/ops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,7 @@ void generator_restart(Generator *g, uint64_t seed)
 static void look(Generator *g, const int *tokens, int T, int past)
 {
     tape_reset(g->tape, 0);
-    Ids *ids = ids_new(g->tape, 1, T);
-    memcpy(ids->at, tokens, (size_t)T * sizeof *ids->at);
+    Ids *ids = ids_from(g->tape, tokens, 1, T);
     Tensor *x = g->model->forward(g->model, ids, g->memory, past);
     Tensor *logits = g->model->head(g->model, t_slice(x, 1, T - 1, T));
     memcpy(g->logits, logits->data, (size_t)g->tokens * sizeof *g->logits);
