@@ -37,7 +37,7 @@ void tape_spoil(void *memory, size_t bytes)
 #endif
 }
 
-static void drop_to(Tape *tape, Mark mark)
+void tape_drop_to(Tape *tape, Mark mark)
 {
     for (int i = mark.chunk; i < tape->chunks && i <= tape->current; i++) {
         size_t from = i == mark.chunk ? mark.used : 0;
@@ -49,7 +49,7 @@ static void drop_to(Tape *tape, Mark mark)
 
 void tape_reset(Tape *tape, long step)
 {
-    drop_to(tape, (Mark){0, 0});
+    tape_drop_to(tape, (Mark){0, 0});
     tape->step = step;
     tape->draws = 0;
     tape->last = NULL;
@@ -123,39 +123,6 @@ Mark tape_mark(const Tape *tape)
 void tape_profile(Tape *tape, Profile *profile)
 {
     tape->profile = profile;
-}
-
-/* Moves x to the mark. It lies after the mark, so moving its values down first, and
- * writing the new head after that, overwrites nothing that is still needed. */
-Tensor *tape_keep(Tape *tape, Mark mark, Tensor *x)
-{
-    if (tape_recording(tape))
-        return x;
-    x = t_contiguous(x);
-    Tensor head = *x;
-    Storage storage = *x->storage;
-    size_t bytes = (size_t)t_size(x) * sizeof(float);
-    int last = tape->current;
-
-    tape->current = mark.chunk;
-    tape->used = mark.used;
-    struct {
-        Tensor tensor;
-        Storage storage;
-    } *both = tape_alloc(tape, sizeof *both);
-    float *data = tape_alloc(tape, bytes);
-    memmove(data, head.data, bytes);
-    storage.data = head.data = data;
-    storage.size = t_size(&head);
-    storage.lent = false;
-    head.offset = 0;
-    both->storage = storage;
-    both->tensor = head;
-    both->tensor.storage = &both->storage;
-    Mark kept = tape_mark(tape);
-    tape->current = last;
-    drop_to(tape, kept);
-    return &both->tensor;
 }
 
 /* ---- Mistakes ---- */

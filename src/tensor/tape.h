@@ -1,4 +1,4 @@
-/* tape.h - what a tape is made of; for tape.c and op.c alone. */
+/* tape.h - what a tape is made of; for tape.c, op.c and ops_copy.c alone. */
 #ifndef LINEAGE_TAPE_H
 #define LINEAGE_TAPE_H
 
@@ -36,5 +36,8 @@ struct Tape {
 /* In debug builds what has been given back, or is not yet written, is filled with NaN, so
  * that nobody uses it. */
 void tape_spoil(void *memory, size_t bytes);
+
+/* Gives back all that was made since the mark. */
+void tape_drop_to(Tape *tape, Mark mark);
 
 #endif

@@ -1,8 +1,8 @@
-/* tensor.c - arrays of floats: how they are made, and the many ways to read one. */
+/* tensor.c - arrays of floats: how they are made. */
 #include "tensor/tensor.h"
 #include "tensor/op.h"
 #include "tensor/packed.h"
-#include "tensor/walk.h"
+#include "tensor/shapes.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ const char *shape_text(int rank, const int *shape)
 #define MOST_ELEMENTS (LONG_MAX / 8 < 1LL << 48 ? LONG_MAX / 8 : (long)(1LL << 48))
 
 /* How many elements a shape has; arithmetic on shapes never overflows unnoticed. */
-static long checked_size(const Tape *tape, const char *name, int rank, const int *shape)
+long shape_size(const Tape *tape, const char *name, int rank, const int *shape)
 {
     long size = 1;
     if (rank < 0 || rank > MAX_RANK)
@@ -41,7 +41,7 @@ static long checked_size(const Tape *tape, const char *name, int rank, const int
     return size;
 }
 
-static void set_shape(Tensor *x, int rank, const int *shape)
+void shape_set(Tensor *x, int rank, const int *shape)
 {
     x->rank = rank;
     long stride = 1;
@@ -54,7 +54,7 @@ static void set_shape(Tensor *x, int rank, const int *shape)
 
 Tensor *t_empty_of(Tape *tape, int rank, const int *shape)
 {
-    long size = checked_size(tape, "a tensor", rank, shape);
+    long size = shape_size(tape, "a tensor", rank, shape);
     struct {
         Tensor tensor;
         Storage storage;
@@ -65,7 +65,7 @@ Tensor *t_empty_of(Tape *tape, int rank, const int *shape)
     both->tensor.storage = &both->storage;
     both->tensor.data = both->storage.data;
     both->tensor.tape = tape;
-    set_shape(&both->tensor, rank, shape);
+    shape_set(&both->tensor, rank, shape);
     return &both->tensor;
 }
 
@@ -79,8 +79,7 @@ Tensor *t_zeros_of(Tape *tape, int rank, const int *shape)
 Ids *ids_of(Tape *tape, int rank, const int *shape)
 {
     Ids *ids = tape_alloc(tape, sizeof *ids);
-    *ids = (Ids){
-        .tape = tape, .rank = rank, .size = checked_size(tape, "ids", rank, shape)};
+    *ids = (Ids){.tape = tape, .rank = rank, .size = shape_size(tape, "ids", rank, shape)};
     memcpy(ids->shape, shape, (size_t)rank * sizeof *shape);
     ids->at = tape_alloc(tape, (size_t)ids->size * sizeof(int));
     return ids;
@@ -98,14 +97,14 @@ static float *lasting_floats(long size)
 
 Tensor *t_lasting(bool wants_grad, int rank, const int *shape)
 {
-    long size = checked_size(NULL, "a parameter", rank, shape);
+    long size = shape_size(NULL, "a parameter", rank, shape);
     Tensor *x = allocate(1, sizeof *x);
     x->storage = allocate(1, sizeof *x->storage);
     x->storage->size = size;
     x->storage->data = x->data = lasting_floats(size);
     x->storage->wants_grad = x->storage->keeps_grad = wants_grad;
     x->storage->grad = wants_grad ? lasting_floats(size) : NULL;
-    set_shape(x, rank, shape);
+    shape_set(x, rank, shape);
     return x;
 }
 
@@ -113,8 +112,8 @@ Tensor *t_waiting(int rank, const int *shape)
 {
     Tensor *x = allocate(1, sizeof *x);
     x->storage = allocate(1, sizeof *x->storage);
-    x->storage->size = checked_size(NULL, "a parameter", rank, shape);
-    set_shape(x, rank, shape);
+    x->storage->size = shape_size(NULL, "a parameter", rank, shape);
+    shape_set(x, rank, shape);
     return x;
 }
 
@@ -177,7 +176,7 @@ void t_lasting_free(Tensor *x)
     free(x);
 }
 
-/* ---- Shapes and views ---- */
+/* ---- Shapes ---- */
 
 long t_size(const Tensor *x)
 {
@@ -248,224 +247,7 @@ Tensor *t_shaped_at(Tensor *x, int rank, const int *shape, const char *text,
     return x;
 }
 
-static bool same_reading(const Tensor *a, const Tensor *b)
-{
-    if (a->rank != b->rank || a->offset != b->offset)
-        return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->shape[i] != b->shape[i] || a->stride[i] != b->stride[i])
-            return false;
-    return true;
-}
-
-/* Gives a view a place to live: on the tape of its tensor, or, for a parameter, beside the
- * parameter, where an equal view made earlier is used again. */
-static Tensor *settle(Tensor view)
-{
-    if (view.tape) {
-        Tensor *settled = tape_alloc(view.tape, sizeof view);
-        *settled = view;
-        return settled;
-    }
-    for (Tensor *old = view.storage->views; old; old = old->next)
-        if (same_reading(old, &view))
-            return old;
-    Tensor *settled = allocate(1, sizeof view);
-    *settled = view;
-    settled->next = view.storage->views;
-    view.storage->views = settled;
-    return settled;
-}
-
-Tensor *t_on(Tape *tape, Tensor *x)
-{
-    Tensor view = *x;
-    if (x->tape && x->tape != tape)
-        op_misuse(tape, "t_on", "the tensor is on another tape");
-    view.tape = tape;
-    return settle(view);
-}
-
-Tensor *t_permute_to(Tensor *x, int rank, const int *order)
-{
-    Tensor view = *x;
-    int seen = 0;
-    for (int i = 0; i < rank || rank != x->rank; i++) {
-        if (rank != x->rank || order[i] < 0 || order[i] >= rank || seen >> order[i] & 1)
-            op_misuse(x->tape, "t_permute", "%s is no order of the dimensions of %s",
-                      shape_text(rank, order), t_text(x));
-        seen |= 1 << order[i];
-        view.shape[i] = x->shape[order[i]];
-        view.stride[i] = x->stride[order[i]];
-    }
-    return settle(view);
-}
-
-Tensor *t_transpose(Tensor *x)
-{
-    if (x->rank < 2)
-        op_misuse(x->tape, "t_transpose", "%s has not two dimensions", t_text(x));
-    Tensor view = *x;
-    int last = x->rank - 1;
-    view.shape[last] = x->shape[last - 1];
-    view.stride[last] = x->stride[last - 1];
-    view.shape[last - 1] = x->shape[last];
-    view.stride[last - 1] = x->stride[last];
-    return settle(view);
-}
-
-/* x, read from a later element on. */
-static Tensor begun_at(const Tensor *x, long elements)
-{
-    Tensor view = *x;
-    view.offset += elements;
-    view.data = x->data ? x->data + elements : NULL;
-    return view;
-}
-
-Tensor *t_slice(Tensor *x, int dimension, int from, int to)
-{
-    if (dimension < 0 || dimension >= x->rank || from < 0 || from > to ||
-        to > x->shape[dimension])
-        op_misuse(x->tape, "t_slice", "%d .. %d of dimension %d is not within %s", from, to,
-                  dimension, t_text(x));
-    Tensor view = begun_at(x, from * x->stride[dimension]);
-    view.shape[dimension] = to - from;
-    return settle(view);
-}
-
-Tensor *t_select(Tensor *x, int dimension, int index)
-{
-    if (dimension < 0 || dimension >= x->rank || index < 0 || index >= x->shape[dimension])
-        op_misuse(x->tape, "t_select", "number %d of dimension %d is not within %s", index,
-                  dimension, t_text(x));
-    Tensor view = begun_at(x, index * x->stride[dimension]);
-    view.rank--;
-    for (int i = dimension; i < view.rank; i++) {
-        view.shape[i] = x->shape[i + 1];
-        view.stride[i] = x->stride[i + 1];
-    }
-    return settle(view);
-}
-
-Tensor *t_expand_to(Tensor *x, int rank, const int *shape)
-{
-    Tensor view = *x;
-    int added = rank - x->rank;
-    checked_size(x->tape, "t_expand", rank, shape);
-    view.rank = rank;
-    for (int i = 0; i < rank || added < 0; i++) {
-        int size = i < added ? 1 : x->shape[i - added];
-        if (added < 0 || (size != 1 && size != shape[i]))
-            op_misuse(x->tape, "t_expand", "%s does not expand to %s", t_text(x),
-                      shape_text(rank, shape));
-        view.shape[i] = shape[i];
-        view.stride[i] = size == 1 && shape[i] != 1 ? 0
-                         : i < added                ? 0
-                                                    : x->stride[i - added];
-    }
-    return settle(view);
-}
-
-/* Tries to find strides under which x reads as `shape`. Dimensions are taken in groups of
- * equal size on both sides; a group of x must pass through memory in one stride. */
-static bool reshape_view(const Tensor *x, Tensor *view)
-{
-    int i = 0, j = 0;
-    while (i < x->rank || j < view->rank) {
-        long from = i < x->rank ? x->shape[i] : 1, to = j < view->rank ? view->shape[j] : 1;
-        int i_end = i + 1, j_end = j + 1;
-        while (from != to) {
-            if (from < to)
-                from *= x->shape[i_end++];
-            else
-                to *= view->shape[j_end++];
-        }
-        long stride = 0, expected = -1;
-        for (int d = (i_end < x->rank ? i_end : x->rank) - 1; d >= i; d--) {
-            if (x->shape[d] == 1)
-                continue;
-            if (expected >= 0 && x->stride[d] != expected)
-                return false;
-            if (expected < 0)
-                stride = x->stride[d];
-            expected = x->stride[d] * x->shape[d];
-        }
-        for (int d = (j_end < view->rank ? j_end : view->rank) - 1; d >= j; d--) {
-            view->stride[d] = stride;
-            stride *= view->shape[d];
-        }
-        i = i_end;
-        j = j_end;
-    }
-    return true;
-}
-
-static void copy_backward(Op *op)
-{
-    const Tensor *x = op_input_shape(op, 0), *y = op_output_shape(op);
-    if (op_wants(op, 0)) {
-        bool add;
-        float *grad = op_grad(op, 0, &add);
-        walk(x->rank, x->shape, row_copy, 0, (Walked){grad, x->stride}, add, 1,
-             &(Walked){(float *)op_gout(op), y->stride});
-    }
-}
-
-static void copy_values(Tensor *to, const Tensor *from)
-{
-    t_need_floats(to->tape, "copy", from);
-    walk(to->rank, to->shape, row_copy, 0, (Walked){to->data, to->stride}, false, 1,
-         &(Walked){from->data, from->stride});
-}
-
-Tensor *t_contiguous(Tensor *x)
-{
-    if (t_is_contiguous(x))
-        return x;
-    Op *op = t_op("copy", copy_backward, x);
-    Tensor *y = op_out_like(op, x);
-    copy_values(y, x);
-    return y;
-}
-
-Tensor *t_reshape_to(Tensor *x, int rank, const int *shape)
-{
-    if (checked_size(x->tape, "t_reshape", rank, shape) != t_size(x))
-        op_misuse(x->tape, "t_reshape", "%s has not as many elements as %s", t_text(x),
-                  shape_text(rank, shape));
-    Tensor view = *x;
-    set_shape(&view, rank, shape);
-    if (t_size(x) > 0 && !reshape_view(x, &view)) {
-        x = t_contiguous(x);
-        view = *x;
-        set_shape(&view, rank, shape);
-    }
-    return settle(view);
-}
-
-Tensor *t_snapshot(Tape *tape, const Tensor *x)
-{
-    Tensor *copy = t_empty_of(tape, x->rank, x->shape);
-    copy_values(copy, x);
-    return copy;
-}
-
-void t_assign(Tensor *to, const Tensor *from)
-{
-    const Tape *tape = to->tape ? to->tape : from->tape;
-    if (!t_has_shape(to, from->rank, from->shape))
-        op_misuse(tape, "t_assign", "%s does not fit into %s", t_text(from), t_text(to));
-    if (to->storage->lent)
-        op_misuse(tape, "t_assign", "%s is only read: its numbers lie in a file",
-                  t_text(to));
-    t_need_floats(tape, "t_assign", to);
-    if (to->tape && tape_recording(to->tape) && from->storage->wants_grad)
-        op_misuse(tape, "t_assign",
-                  "gradients would be cut: a cache cannot be used while recording");
-    copy_values(to, from);
-    to->storage->writes++;
-}
+/* ---- Gradients ---- */
 
 Tensor *t_keep_grad(Tensor *x)
 {
