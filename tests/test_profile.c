@@ -90,7 +90,7 @@ END_TEST
 START_TEST(beyond_the_last_account_everything_goes_into_it)
 {
     static const char first[] = "op 63                    17.0    17000.000 ";
-    static char names[80][8];
+    static char names[80][16];
     Profile *profile = profile_new();
     for (int i = 0; i < 80; i++) {
         snprintf(names[i], sizeof names[i], "op %d", i);
