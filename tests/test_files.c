@@ -123,11 +123,13 @@ static void ask_for_too_much(void)
     allocate(SIZE_MAX / 2, 3);
 }
 
+#if !defined SANITIZED /* which has no room under a limit */
 static void ask_for_half(void)
 {
     setrlimit(RLIMIT_AS, &(struct rlimit){1 << 30, 1 << 30});
     allocate((size_t)1 << 29, 2);
 }
+#endif
 
 static void run_out(void)
 {
@@ -318,12 +320,15 @@ static void read_without_end(void)
     setrlimit(RLIMIT_AS, &limit);
     if (!file_read("/dev/zero", &size, &error))
         puts(error.text);
-    FILE *large = fopen(scratch("large"), "w");
-    fseek(large, 101 << 20, SEEK_SET); /* a hole: it takes no room on the disk */
-    fputc(0, large);
-    fclose(large);
-    if (!file_read(scratch("large"), &size, &error))
-        puts(error.text);
+    for (int megabytes = 90; megabytes <= 101; megabytes += 11) {
+        FILE *large = fopen(scratch("large"), "w");
+        fseek(large, megabytes << 20, SEEK_SET); /* a hole: it takes no room on the disk */
+        fputc(0, large);
+        fclose(large);
+        char *bytes = file_read(scratch("large"), &size, &error);
+        printf("%d: %s\n", megabytes, bytes ? "read" : error.text);
+        free(bytes);
+    }
     fflush(stdout);
 }
 
@@ -339,6 +344,7 @@ START_TEST(a_file_larger_than_memory_is_refused_before_memory_is_full)
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", text);
     assert_contains(text, "cannot read /dev/zero: 134 MB are more than there is memory "
                           "for\n");
+    assert_contains(text, "90: read\n");
     assert_contains(text, "/large: 106 MB are more than there is memory for\n");
 }
 END_TEST

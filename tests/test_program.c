@@ -15,6 +15,7 @@
 typedef struct {
     int number, threads, walked;
     int signal; /* raised while stopping */
+    bool unbuffered;
 } Walker;
 
 static bool walk(void *self, Error *error)
@@ -38,6 +39,8 @@ static bool talk(void *self, Error *error)
 {
     const Walker *w = self;
     (void)error;
+    if (w->unbuffered)
+        setvbuf(stdout, NULL, _IONBF, 0);
     for (int i = 0; i < w->number; i++)
         puts("left, right");
     return true;
@@ -182,6 +185,10 @@ START_TEST(output_that_is_lost_is_a_failure)
     }
     Walker w = {.threads = 1};
     ck_assert_int_eq(run_onto("/dev/full", &w, output, sizeof output, "--help"), 1);
+    Walker hasty = {.threads = 1, .number = 1, .unbuffered = true};
+    ck_assert_int_eq(run_onto("/dev/full", &hasty, output, sizeof output, "talk"), 1);
+    ck_assert_str_eq(output, "chapter-99: what was printed did not all arrive: stdout "
+                             "failed\n");
     Walker unlucky = {.threads = 1, .number = 13};
     ck_assert_int_eq(run_onto("/dev/full", &unlucky, output, sizeof output, "walk"), 1);
     ck_assert_str_eq(output, "chapter-99: 13 brings bad luck\n");

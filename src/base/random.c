@@ -58,22 +58,13 @@ float random_normal(uint64_t seed, uint64_t stream, uint64_t i)
     return (float)(radius * cos(angle));
 }
 
-/* The upper 64 bits of a product of 128, from four products of 32 bits by 32. */
-static uint64_t upper_half(uint64_t a, uint64_t b)
-{
-    uint64_t a1 = a >> 32, a0 = (uint32_t)a, b1 = b >> 32, b0 = (uint32_t)b;
-    uint64_t middle = a1 * b0 + (a0 * b0 >> 32); /* below 2^64, even with all bits set */
-    uint64_t other = a0 * b1 + (uint32_t)middle;
-    return a1 * b1 + (middle >> 32) + (other >> 32);
-}
-
-/* The upper part of a 64-bit product: the bias is below bound / 2^64. */
+/* The upper part of a 64-bit number times the bound: the bias is below bound / 2^64. The
+ * product of up to 96 bits is put together from its halves, and nothing overflows. */
 uint32_t random_below(uint64_t seed, uint64_t stream, uint64_t i, uint64_t bound)
 {
     uint32_t words[4];
     block(words, seed, stream, i);
-    uint64_t wide = (uint64_t)words[0] << 32 | words[1];
-    return (uint32_t)upper_half(wide, bound);
+    return (uint32_t)((words[0] * bound + (words[1] * bound >> 32)) >> 32);
 }
 
 /* FNV-1a. */
