@@ -74,7 +74,7 @@ static bool write_sample(Run *run, const char *prompt, Error *error)
         return false;
     if (prompt)
         fputs(prompt, stdout);
-    for (int i = 0; i < l->tokens; i++) {
+    for (int i = 0; i < l->tokens && !ferror(stdout); i++) {
         print_token(l, generator_next(l->generator), "");
         fflush(stdout);
     }
