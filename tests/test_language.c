@@ -206,6 +206,38 @@ START_TEST(synthetic_tasks_are_learned_and_measured)
 }
 END_TEST
 
+/* The state that training hands on is kept with the run. */
+START_TEST(only_a_recurrent_model_carries_its_state_from_batch_to_batch)
+{
+    long n;
+    assert_runs(RNN " train " SMALL "--steps 2 --out %s", scratch("rnn"));
+    Safetensors *state = open_file(scratch("rnn/state.safetensors"));
+    float *carried = floats_of(state, "l0.state", &n);
+    ck_assert_int_eq(n, 8 * 2 * 32);
+    ck_assert_double_gt(largest(carried, n), 0.01);
+    free(carried);
+    safetensors_close(state);
+    assert_runs(RNN " train --synthetic copy " SMALL "--steps 2 --out %s", scratch("copy"));
+    state = open_file(scratch("copy/state.safetensors"));
+    ck_assert_ptr_null(safetensors_find(state, "l0.state"));
+    safetensors_close(state);
+}
+END_TEST
+
+START_TEST(a_run_is_resumed_only_by_one_that_is_the_same)
+{
+    assert_runs(WINDOW " train " SMALL "--steps 1 --out %s", scratch("run"));
+    const char *const others[] = {
+        "--data data/carroll.txt", "--batch 9",      "--seed 2",
+        "--tokenizer bpe:3",       "--embedding 17", "--synthetic copy"};
+    for (int i = 0; i < 6; i++)
+        assert_refusal(WINDOW, "is of another run",
+                       "train " SMALL "%s --steps 2 --resume --out %s", others[i],
+                       scratch("run"));
+    assert_runs(WINDOW " train " SMALL "--steps 2 --resume --out %s", scratch("run"));
+}
+END_TEST
+
 START_TEST(a_prompt_comes_from_the_option_or_there_is_none)
 {
     char output[1024];
@@ -238,5 +270,7 @@ SUITE("language", 60, bits_are_counted_by_the_characters_and_bytes_of_a_token,
       only_a_model_with_a_limit_refuses_long_texts,
       an_embedding_may_have_more_rows_than_there_are_tokens,
       synthetic_tasks_are_learned_and_measured,
+      only_a_recurrent_model_carries_its_state_from_batch_to_batch,
+      a_run_is_resumed_only_by_one_that_is_the_same,
       a_prompt_comes_from_the_option_or_there_is_none,
       text_that_is_too_short_to_measure_is_refused)

@@ -19,11 +19,16 @@ typedef struct {
     int stepped;
 } Pairs;
 
+static int freed, steps_heard;
+static uint64_t seed_seen; /* of the tape, while training */
+
 static Tensor *pairs_forward(const Model *model, const Ids *tokens, Memory *memory,
                              int past)
 {
     (void)memory, (void)past;
     const Pairs *m = (const Pairs *)model;
+    if (tape_training(tokens->tape))
+        seed_seen = tape_seed(tokens->tape);
     return t_label(t_rows(m->table, tokens), "rows", 0);
 }
 
@@ -52,8 +57,6 @@ static void pairs_stepped(Model *model, Tape *tape)
     ck_assert_ptr_nonnull(tape_labelled(tape, "rows", 0));
     ((Pairs *)model)->stepped++;
 }
-
-static int freed, steps_heard;
 
 static void pairs_free(Model *model)
 {
@@ -99,7 +102,7 @@ static bool settle(Run *run, const Checkpoint *from, Error *error)
 {
     Program99 *p = (Program99 *)run;
     if (!from)
-        p->width = 62; /* the characters of the play */
+        p->width = p->language.synthetic ? 16 : 62; /* characters there are */
     return !p->odd || fail(error, "this program is odd");
 }
 
@@ -362,6 +365,62 @@ START_TEST(a_model_hears_of_every_step)
 }
 END_TEST
 
+START_TEST(the_seed_reaches_the_tape)
+{
+    Program99 p = {.width = 0};
+    ck_assert_int_eq(RUN(&p, "train", "--seed", "77", "--out", folder("run")), 0);
+    ck_assert_uint_eq(seed_seen, 77);
+}
+END_TEST
+
+/* -log of the probability that the table gives to a target. */
+static double loss_at(const float *row, int V, int target)
+{
+    double sum = 0;
+    for (int v = 0; v < V; v++)
+        sum += exp((double)row[v]);
+    return log(sum) - (double)row[target];
+}
+
+START_TEST(synthetic_tasks_are_measured_over_all_their_rows)
+{
+    enum { ROWS = 512, T = 12 };
+    Program99 p = {.width = 0};
+    ck_assert_msg(RUN(&p, "train", "--synthetic", "induction", "--context", "12", "--steps",
+                      "0", "--out", folder("run")) == 0,
+                  "%s", said());
+    ck_assert_msg(RUN(&p, "eval", "--synthetic", "induction", "--context", "12", "--out",
+                      folder("run")) == 0,
+                  "%s", said());
+    double loss, right, sum = 0;
+    long answers = 0, n;
+    ck_assert_int_eq(sscanf(said(), "loss %lf nats per token, %lf%% right", &loss, &right),
+                     2);
+    Safetensors *file = open_file(scratch("run/model.safetensors"));
+    float *table = floats_of(file, "table", &n);
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    Ids *tokens = ids_new(tape, ROWS, T), *targets = ids_new(tape, ROWS, T);
+    synthetic_batch(SYNTHETIC_INDUCTION, SYNTHETIC_VALIDATION, 0, 0, tokens, targets);
+    int V = synthetic_vocabulary(SYNTHETIC_INDUCTION), hits = 0;
+    for (long i = 0; i < targets->size; i++) {
+        const float *row = table + tokens->at[i] * V;
+        if (targets->at[i] < 0)
+            continue;
+        sum += loss_at(row, V, targets->at[i]);
+        int best = 0;
+        for (int v = 1; v < V; v++)
+            best = row[v] > row[best] ? v : best;
+        hits += best == targets->at[i];
+        answers++;
+    }
+    ck_assert_double_eq_tol(loss, sum / (double)answers, 1e-4);
+    ck_assert_double_eq_tol(right, 100.0 * hits / (double)answers, 0.006);
+    free(table);
+    tape_free(tape);
+    safetensors_close(file);
+}
+END_TEST
+
 START_TEST(the_result_counts_the_parameters_that_are_active)
 {
     char line[256];
@@ -411,5 +470,6 @@ SUITE("run", 30, shapes_and_what_is_assumed_settle_what_nobody_says,
       heads_that_do_not_divide_the_width_are_refused,
       a_model_may_differ_from_a_file_only_as_it_says, every_model_is_freed_once,
       an_extra_loss_is_trained_on_and_not_measured, a_model_hears_of_every_step,
+      the_seed_reaches_the_tape, synthetic_tasks_are_measured_over_all_their_rows,
       the_result_counts_the_parameters_that_are_active,
       a_probe_writes_what_the_model_has_labelled, a_verify_that_disagrees_is_a_failure)
