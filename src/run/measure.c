@@ -116,7 +116,9 @@ static Measure measure_with_past(Language *l, long from, long to)
 static Measure measure_synthetic(Language *l)
 {
     Measure measure = {0, 0, 0};
-    int B = windows_at_once(l);
+    int B = 1;
+    while (2 * B <= windows_at_once(l)) /* that divides the number of rows */
+        B *= 2;
     for (long row = 0; row < SYNTHETIC_ROWS; row += B) {
         Ids *tokens, *targets;
         new_windows(l, B, &tokens, &targets);
