@@ -305,9 +305,9 @@ START_TEST(sums_and_dot_products_take_exactly_the_numbers_given)
 }
 END_TEST
 
-START_TEST(the_greatest_is_found_wherever_it_stands)
+START_TEST(the_max_is_found_wherever_it_stands)
 {
-    ck_assert_float_eq(kernel_greatest(0, NULL), -INFINITY);
+    ck_assert_float_eq(kernel_max(0, NULL), -INFINITY);
     for (long n = 1; n <= LONGEST; n++) {
         float *x = numbers(n, 3);
         for (long i = 0; i < n; i++)
@@ -315,7 +315,7 @@ START_TEST(the_greatest_is_found_wherever_it_stands)
         for (long i = 0; i < n; i++) {
             float before = x[i];
             x[i] = -50;
-            ck_assert_float_eq(kernel_greatest(n, x), -50);
+            ck_assert_float_eq(kernel_max(n, x), -50);
             x[i] = before;
         }
         numbers_free(x, n);
@@ -367,5 +367,5 @@ SUITE("kernels", 20, products_are_right_around_every_edge_of_a_tile,
       a_row_product_is_a_product_with_one_row,
       a_part_of_a_row_product_has_the_very_bits_of_the_whole,
       sums_and_dot_products_take_exactly_the_numbers_given,
-      the_greatest_is_found_wherever_it_stands, exponentials_are_written_and_summed,
+      the_max_is_found_wherever_it_stands, exponentials_are_written_and_summed,
       exponentials_at_the_ends_of_the_range_are_zero_or_infinite)

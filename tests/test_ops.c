@@ -251,19 +251,51 @@ static void define_softmax(const OpCase *c, const Grid *in, Grid *out)
 }
 CALL(softmax, t_softmax(in[0]))
 
-/* Query i stands at key i + (S - T) and sees no key after that. */
-static void define_causal(const OpCase *c, const Grid *in, Grid *out)
+static Scalar *log_sum_exp_of(Scalars *tape, int C, Scalar *const *x)
+{
+    Scalar *sum = s_new(tape, 0);
+    for (int i = 0; i < C; i++)
+        sum = s_add(sum, s_exp(x[i]));
+    return s_log(sum);
+}
+
+/* y_i = x_i - log(sum over j of exp(x_j)) */
+static void define_log_softmax(const OpCase *c, const Grid *in, Grid *out)
 {
     (void)c;
+    int C = columns_of(in);
+    grid_make_of(out, in->rank, in->shape);
+    for (long i = 0; i < in->size; i++)
+        out->at[i] = s_sub(in->at[i], log_sum_exp_of(in->tape, C, in->at + i / C * C));
+}
+CALL(log_softmax, t_log_softmax(in[0]))
+
+/* y = log(sum over j of exp(x_j)) */
+static void define_log_sum_exp(const OpCase *c, const Grid *in, Grid *out)
+{
+    (void)c;
+    int C = columns_of(in);
+    grid_make_of(out, in->rank - 1, in->shape);
+    for (long i = 0; i < out->size; i++)
+        out->at[i] = log_sum_exp_of(in->tape, C, in->at + i * C);
+}
+CALL(log_sum_exp, t_log_sum_exp(in[0]))
+
+/* Query i stands at key i + (S - T) and sees no key after that, nor one that is as far before
+ * it as the window is wide; the dimension of the case is the window. */
+static void define_causal(const OpCase *c, const Grid *in, Grid *out)
+{
     int T = in->shape[in->rank - 2], S = in->shape[in->rank - 1];
     grid_make_of(out, in->rank, in->shape);
     for (long n = 0; n < in->size; n++) {
         int query = (int)(n / S % T), key = (int)(n % S);
-        bool visible = key <= query + (S - T);
+        int ago = query + (S - T) - key;
+        bool visible = ago >= 0 && (c->dimension == 0 || ago < c->dimension);
         out->at[n] = visible ? in->at[n] : s_new(in->tape, -INFINITY);
     }
 }
 CALL(causal, t_causal(in[0]))
+CALL(causal_window, t_causal_window(in[0], c->dimension))
 
 /* y_i = (x_i - mean) / sqrt(variance + epsilon) * weight_i + bias_i, where mean and
  * variance are those of the row; the variance is the mean of (x_i - mean)^2. */
@@ -284,6 +316,22 @@ static void define_layer_norm(const OpCase *c, const Grid *in, Grid *out)
     }
 }
 CALL(layer_norm, t_layer_norm(in[0], in[1], in[2], c->number))
+
+/* y_i = x_i / sqrt(mean of the squares of the row + epsilon) * weight_i */
+static void define_rms_norm(const OpCase *c, const Grid *in, Grid *out)
+{
+    int C = columns_of(in);
+    grid_make_of(out, in->rank, in->shape);
+    for (long row = 0; row < in->size; row += C) {
+        Scalar **x = in[0].at + row, *square = s_new(in->tape, 0);
+        for (int i = 0; i < C; i++)
+            square = s_add(square, s_times(s_pow(x[i], 2), 1.0 / C));
+        Scalar *length = s_sqrt(s_plus(square, c->number));
+        for (int i = 0; i < C; i++)
+            out->at[row + i] = s_mul(s_div(x[i], length), in[1].at[i]);
+    }
+}
+CALL(rms_norm, t_rms_norm(in[0], in[1], c->number))
 
 /* Ids that name some rows several times and some never; and every fourth target is
  * ignored, or all are when the case says so by its number. */
@@ -584,6 +632,10 @@ static Tensor *call_six_wrong(const OpCase *c, Tape *tape, Tensor **in)
 #define ONE(op, ...)  OP(op), .inputs = 1, .shape = {SHAPE(__VA_ARGS__)}
 #define ROWS(op, ...) ONE(op, __VA_ARGS__), .form = {ANY_BUT_CONSTANT_ROWS}
 
+#define WINDOW(...)                                                                 \
+    .name = "causal_window", .tensor = call_causal_window, .scalar = define_causal, \
+    .inputs = 1, .shape = {SHAPE(__VA_ARGS__)}
+
 /* Sizes are odd, all different, and multiples of nothing. */
 static const OpCase cases[] = {
     {OP(add), .inputs = 2, .shape = {SHAPE(3, 5, 7), SHAPE(3, 5, 7)}},
@@ -628,13 +680,32 @@ static const OpCase cases[] = {
     {ROWS(softmax, 7)},
     {ROWS(softmax, 3, 5)},
     {ROWS(softmax, 2, 3, 37)},
+    {ROWS(log_softmax, 7)},
+    {ROWS(log_softmax, 2, 3, 37)},
+    {ROWS(log_sum_exp, 7)},
+    {ROWS(log_sum_exp, 2, 3, 37)},
+    {ROWS(log_sum_exp, 5, 301)},
+    {ONE(log_sum_exp, 3, 1)},
     {ONE(causal, 5, 5)},
     {ONE(causal, 2, 3, 7)},
     {ONE(causal, 3, 1, 19)},
+    {WINDOW(2, 5, 5), .dimension = 2},
+    {WINDOW(2, 3, 7), .dimension = 3},
+    {WINDOW(3, 19), .dimension = 17},
+    {WINDOW(3, 5), .dimension = 1},
+    {WINDOW(3, 5), .dimension = 100},
     {OP(layer_norm), .inputs = 3, .shape = {SHAPE(3, 5), SHAPE(5), SHAPE(5)},
      .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE, CONTIGUOUS_WHOLE}, .number = 1e-5f},
     {OP(layer_norm), .inputs = 3, .shape = {SHAPE(2, 3, 37), SHAPE(37), SHAPE(37)},
      .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE, CONTIGUOUS_WHOLE}, .number = 0.1f},
+    {OP(rms_norm), .inputs = 2, .shape = {SHAPE(3, 5), SHAPE(5)},
+     .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE}, .number = 1e-5f},
+    {OP(rms_norm), .inputs = 2, .shape = {SHAPE(2, 3, 37), SHAPE(37)},
+     .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE}, .number = 0.1f},
+    {OP(rms_norm), .inputs = 2, .shape = {SHAPE(7), SHAPE(7)},
+     .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE}, .number = 1e-5f},
+    {OP(rms_norm), .inputs = 2, .shape = {SHAPE(3, 1), SHAPE(1)},
+     .form = {ANY_BUT_CONSTANT_ROWS, CONTIGUOUS_WHOLE}, .number = 0.1f},
     {ROWS(cross_entropy, 7, 5)},
     {ROWS(cross_entropy, 2, 3, 37)},
     {ROWS(cross_entropy, 5, 301)},
@@ -920,6 +991,10 @@ static const OpCase large_cases[] = {
     {ONE(causal, 3, 67, 101)},
     {OP(layer_norm), .inputs = 3, .shape = {SHAPE(129, 131), SHAPE(131), SHAPE(131)},
      .number = 1e-5f},
+    {OP(rms_norm), .inputs = 2, .shape = {SHAPE(129, 131), SHAPE(131)}, .number = 1e-5f},
+    {ROWS(log_softmax, 131, 129)},
+    {ROWS(log_sum_exp, 131, 129)},
+    {WINDOW(3, 67, 101), .dimension = 13},
     {ROWS(cross_entropy, 131, 129)},
     {ROWS(cross_entropy_smoothed, 131, 129)},
     {ONE(rows, 37, 131), .argument = SHAPE(3, 67)},

@@ -46,6 +46,82 @@ START_TEST(a_softmax_row_with_nothing_to_see_is_zero_with_finite_gradients)
 }
 END_TEST
 
+START_TEST(logarithms_of_rows_with_nothing_in_them_are_minus_infinity)
+{
+    const float none = -INFINITY;
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *x = given(tape, 2, 3, (float[]){none, none, none, none, 1, none});
+    Tensor *y = t_log_softmax(x), *all = t_log_sum_exp(x);
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq(y->data[i], i == 4 ? 0 : none);
+    ck_assert_float_eq(all->data[0], none);
+    ck_assert_float_eq(all->data[1], 1);
+    backward(t_add(t_sum_all(t_scale(all, 3)), t_sum_all(y)));
+    const float want[] = {1, 1, 1, 1, 3 + 1 - 3, 1};
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq_tol(t_grad(x)[i], want[i], 1e-6);
+    ck_assert_float_eq(t_log_sum_exp(t_zeros(tape, 2, 0))->data[1], none);
+    tape_free(tape);
+}
+END_TEST
+
+/* The logarithm of a probability that is no float; and, at 3e8, where floats are 32 apart, a
+ * gradient that must not be found from the rounded sum. */
+START_TEST(logarithms_of_rows_of_large_numbers_do_not_overflow)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *x = given(tape, 3, 2, (float[]){3e38f, -3e38f, 0, -1000, 3e8f, 3e8f});
+    Tensor *y = t_log_softmax(x), *all = t_log_sum_exp(x);
+    ck_assert_float_eq(y->data[0], 0);
+    ck_assert_float_eq(y->data[1], -INFINITY); /* it is -6e38 */
+    ck_assert_float_eq(y->data[2], 0);
+    ck_assert_float_eq(y->data[3], -1000);
+    ck_assert_float_eq_tol(y->data[4], -logf(2), 1e-6);
+    ck_assert_float_eq(all->data[0], 3e38f);
+    ck_assert_float_eq(all->data[1], 0);
+    ck_assert_float_eq(all->data[2], 3e8f);
+    backward(t_sum_all(all));
+    const float want[] = {1, 0, 1, 0, 0.5f, 0.5f};
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq_tol(t_grad(x)[i], want[i], 1e-6);
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(of_a_single_number_the_softmax_is_one_and_its_logarithm_zero)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *x = given(tape, 3, 1, (float[]){-7, 0, 1e30f});
+    Tensor *y = t_softmax(x), *z = t_log_softmax(x), *all = t_log_sum_exp(x);
+    backward(t_sum_all(t_mul(z, y)));
+    for (int i = 0; i < 3; i++) {
+        ck_assert_float_eq(y->data[i], 1);
+        ck_assert_float_eq(z->data[i], 0);
+        ck_assert_float_eq(all->data[i], x->data[i]);
+        ck_assert_float_eq(t_grad(x)[i], 0);
+    }
+    tape_free(tape);
+}
+END_TEST
+
+START_TEST(an_rms_norm_keeps_zeros_and_brings_large_numbers_to_one)
+{
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    Tensor *x = given(tape, 2, 3, (float[]){0, 0, 0, 1e15f, -1e15f, 1e15f});
+    Tensor *weight = t_zeros(tape, 3);
+    for (int i = 0; i < 3; i++)
+        weight->data[i] = 1;
+    Tensor *y = t_rms_norm(x, weight, 1e-6f);
+    const float want[] = {0, 0, 0, 1, -1, 1};
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq_tol(y->data[i], want[i], 1e-6);
+    backward(t_sum_all(y));
+    for (int i = 0; i < 6; i++)
+        ck_assert_float_eq_tol(t_grad(x)[i], i < 3 ? 1000.0f : 0, 1e-2);
+    tape_free(tape);
+}
+END_TEST
+
 START_TEST(a_softmax_of_large_numbers_does_not_overflow)
 {
     Tape *tape = tape_new(TAPE_INFERENCE, 1);
@@ -75,20 +151,26 @@ START_TEST(nan_is_never_hidden)
                              t_gelu_erf(x),
                              t_softplus(x),
                              t_scale(x, 0),
-                             t_softmax(x), //
+                             t_softmax(x),
+                             t_log_softmax(x),
+                             t_rms_norm(x, row, 1e-5f),
                              t_layer_norm(x, row, row, 1e-5f)};
             for (size_t i = 0; i < sizeof all / sizeof *all; i++)
                 ck_assert_msg(isnan(all[i]->data[bad]), "operation %zu hides a NaN", i);
             ck_assert_float_nan(t_item(t_sum_all(x)));
+            ck_assert_float_nan(t_item(t_log_sum_exp(x)));
             Ids *target = ids_new(tape, 1);
             target->at[0] = n / 2;
             ck_assert_float_nan(t_item(t_cross_entropy(x, target)));
             tape_reset(tape, 0);
         }
     const float nan = NAN, none = -INFINITY;
-    Tensor *y = t_softmax(given(tape, 2, 3, (float[]){nan, nan, nan, none, nan, none}));
+    Tensor *x = given(tape, 2, 3, (float[]){nan, nan, nan, none, nan, none});
+    Tensor *y = t_softmax(x), *z = t_log_softmax(x), *all = t_log_sum_exp(x);
     for (int i = 0; i < 6; i++)
-        ck_assert_float_nan(y->data[i]);
+        ck_assert(isnan(y->data[i]) && (isnan(z->data[i]) || isnan(x->data[i]) == 0));
+    ck_assert(isnan(z->data[0]) && isnan(z->data[4]));
+    ck_assert(isnan(all->data[0]) && isnan(all->data[1]));
     tape_free(tape);
 }
 END_TEST
@@ -436,7 +518,12 @@ MISTAKE(no_broadcast, t_add(leaf(2, 3), leaf(2, 4)))
 MISTAKE(affine_sizes, t_affine(leaf(2, 3), leaf(4, 5), leaf(5)))
 MISTAKE(affine_bias, t_affine(leaf(2, 3), leaf(3, 5), leaf(4)))
 MISTAKE(softmax_of_a_number, t_softmax(t_sum_all(leaf(3))))
+MISTAKE(log_softmax_of_a_number, t_log_softmax(t_sum_all(leaf(3))))
+MISTAKE(log_sum_exp_of_a_number, t_log_sum_exp(t_sum_all(leaf(3))))
 MISTAKE(more_queries, t_causal(leaf(3, 2)))
+MISTAKE(negative_window, t_causal_window(leaf(2, 3), -1))
+MISTAKE(rms_weight, t_rms_norm(leaf(2, 3), leaf(2), 1e-5f))
+MISTAKE(rms_of_a_number, t_rms_norm(t_sum_all(leaf(3)), leaf(1), 1e-5f))
 MISTAKE(norm_weight, t_layer_norm(leaf(2, 3), leaf(2), leaf(3), 1e-5f))
 MISTAKE(norm_bias, t_layer_norm(leaf(2, 3), leaf(3), leaf(1, 3), 1e-5f))
 MISTAKE(too_few_targets, t_cross_entropy(leaf(4, 3), some_ids(tape, 2, 0)))
@@ -526,7 +613,12 @@ static const struct {
     {affine_sizes, "affine: (2, 3) x (4, 5) + (5,) do not fit"},
     {affine_bias, "affine: (2, 3) x (3, 5) + (4,) do not fit"},
     {softmax_of_a_number, "softmax: a single number has no last dimension"},
+    {log_softmax_of_a_number, "log_softmax: a single number has no last dimension"},
+    {log_sum_exp_of_a_number, "log_sum_exp: a single number has no last dimension"},
     {more_queries, "causal: (3, 2) has more queries than keys"},
+    {negative_window, "causal: a window of -1 keys is negative"},
+    {rms_weight, "rms_norm: (2,) does not fit the rows of (2, 3)"},
+    {rms_of_a_number, "rms_norm: (1,) does not fit the rows of ()"},
     {norm_weight, "layer_norm: (2,) does not fit the rows of (2, 3)"},
     {norm_bias, "layer_norm: (1, 3) does not fit the rows of (2, 3)"},
     {too_few_targets, "cross_entropy: (4, 3) has not one row for each of the 2 targets"},
@@ -599,6 +691,10 @@ START_TEST(a_mistake_names_the_last_place_known)
 END_TEST
 
 SUITE("ops_limits", 20, a_softmax_row_with_nothing_to_see_is_zero_with_finite_gradients,
+      logarithms_of_rows_with_nothing_in_them_are_minus_infinity,
+      logarithms_of_rows_of_large_numbers_do_not_overflow,
+      of_a_single_number_the_softmax_is_one_and_its_logarithm_zero,
+      an_rms_norm_keeps_zeros_and_brings_large_numbers_to_one,
       a_softmax_of_large_numbers_does_not_overflow, nan_is_never_hidden,
       a_mask_keeps_ones_and_lets_no_gradient_through_zeros,
       the_last_query_stands_at_the_last_key, ignored_targets_count_for_nothing,

@@ -373,13 +373,13 @@ float kernel_dot(long n, const float *x, const float *y)
     return v_sum(first + second);
 }
 
-float kernel_greatest(long n, const float *x)
+float kernel_max(long n, const float *x)
 {
-    V greatest = v_all(-INFINITY);
+    V max = v_all(-INFINITY);
     long i = 0;
     for (; i + LANES <= n; i += LANES)
-        greatest = v_max(v_load(x + i), greatest);
-    float result = v_max_lane(greatest);
+        max = v_max(v_load(x + i), max);
+    float result = v_max_lane(max);
     for (; i < n; i++)
         result = x[i] > result ? x[i] : result;
     return result;

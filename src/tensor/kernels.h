@@ -38,7 +38,7 @@ void kernel_row_product(long N, long K, const float *a, Matrix b, Matrix c,
 
 float kernel_sum(long n, const float *x);
 float kernel_dot(long n, const float *x, const float *y);
-float kernel_greatest(long n, const float *x); /* -infinity when n is 0 */
+float kernel_max(long n, const float *x); /* -infinity when n is 0 */
 
 /* out = exp(x - shift); returns the sum of it. */
 float kernel_exp_sum(long n, float *out, const float *x, float shift);

@@ -53,18 +53,33 @@ Tensor *t_matmul(Tensor *a, Tensor *b);
 /* x w + b: (..., K) x (K, N) + (N) -> (..., N). */
 Tensor *t_affine(Tensor *x, Tensor *w, Tensor *b);
 
-/* ---- Rows (ops_rows.c): the last dimension is taken as a whole ---- */
+/* ---- Rows: the last dimension is taken as a whole (ops_norm.c, ops_softmax.c) ---- */
+
+/* (x - mean) / sqrt(variance + epsilon) * weight + bias, over each row: Ba, Kiros, Hinton
+ * 2016. Weight and bias: (C), contiguous. */
+Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon);
+
+/* x / sqrt(mean of x^2 + epsilon) * weight, over each row: Zhang and Sennrich 2019. Weight:
+ * (C), contiguous. */
+Tensor *t_rms_norm(Tensor *x, Tensor *weight, float epsilon);
 
 /* exp(x_i) / sum of exp(x_j). A row of nothing but -infinity gives zeros. */
 Tensor *t_softmax(Tensor *x);
+
+/* x_i - log(sum of exp(x_j)), the logarithm of that, without taking it of a rounded zero. A
+ * row of nothing but -infinity stays so. */
+Tensor *t_log_softmax(Tensor *x);
+
+/* log(sum of exp(x_j)): (..., V) -> (...). A row of nothing but -infinity gives -infinity. */
+Tensor *t_log_sum_exp(Tensor *x);
 
 /* Scores of T queries, the last of which stands at the last of S keys: (..., T, S). What a
  * query may not see, keys after its own position, becomes -infinity. T <= S. */
 Tensor *t_causal(Tensor *scores);
 
-/* (x - mean) / sqrt(variance + epsilon) * weight + bias, over each row: Ba, Kiros, Hinton
- * 2016. Weight and bias: (C), contiguous. */
-Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon);
+/* The same, and a query sees no more than `window` keys: its own and those just before it.
+ * A window of 0 has no limit. */
+Tensor *t_causal_window(Tensor *scores, int window);
 
 /* The mean of -log softmax(logits)[target] over the targets that are not -1: (..., V) and
  * as many targets as there are rows -> (). Without any target it is 0. */
