@@ -777,6 +777,14 @@ START_TEST(every_head_is_drawn)
         ck_assert(file_exists(scratch(name)));
     }
     ck_assert(!file_exists(scratch("run/attention-2-0.svg")));
+    /* Each is of its own head, and not by its title alone. */
+    char others[1024];
+    snprintf(others, sizeof others,
+             "cd %s/run && for f in attention-*.svg; do grep -v 'block . head' $f | "
+             "sed 's/block [0-9], head [0-9]//' | cksum; done | sort -u | wc -l",
+             scratch_folder());
+    run_command(output, sizeof output, "%s", others);
+    ck_assert_int_eq(strtol(output, NULL, 10), 4);
     const char *const refused[][2] = {
         {"", "--prompt TEXT"},
         {"--prompt ''", "an empty --prompt"},

@@ -625,6 +625,33 @@ START_TEST(a_bias_is_optional_and_begins_at_zero)
 }
 END_TEST
 
+START_TEST(a_fresh_rms_norm_brings_rows_to_a_mean_square_of_one)
+{
+    enum { R = 3, C = 5 };
+    Params *params = params_new(1);
+    Tape *tape = tape_new(TAPE_INFERENCE, 0);
+    RmsNorm norm = rms_norm_new(under(scope(params), "n"), C, 1e-6f);
+    ck_assert_str_eq(params->item[0].name, "n.weight");
+    ck_assert_int_eq(params->count, 1);
+    Tensor *x = t_empty(tape, R, C);
+    for (int i = 0; i < R * C; i++)
+        x->data[i] = (float)(i * i % 7 - 2);
+    Tensor *y = t_shaped(rms_norm(&norm, x), R, C);
+    for (int r = 0; r < R; r++) {
+        double square = 0;
+        for (int c = 0; c < C; c++) {
+            square += (double)y->data[r * C + c] * (double)y->data[r * C + c];
+            ck_assert(y->data[r * C + c] * x->data[r * C + c] >= 0);
+        }
+        ck_assert_double_eq_tol(square / C, 1, 1e-5);
+    }
+    norm.weight->data[2] = 3;
+    ck_assert_float_eq(rms_norm(&norm, x)->data[2], 3 * y->data[2]);
+    tape_free(tape);
+    params_free(params);
+}
+END_TEST
+
 START_TEST(a_fresh_layer_norm_only_normalises)
 {
     enum { R = 3, C = 5 };
@@ -691,4 +718,5 @@ SUITE("nn", 10, names_grow_through_scopes,
       stacks_of_different_height_are_counted_apart,
       the_table_takes_no_other_number_for_a_layer, linear_is_the_same_in_both_layouts,
       a_bias_is_optional_and_begins_at_zero, a_fresh_layer_norm_only_normalises,
+      a_fresh_rms_norm_brings_rows_to_a_mean_square_of_one,
       layers_used_often_do_not_gather_views)

@@ -453,6 +453,23 @@ START_TEST(a_probe_writes_what_the_model_has_labelled)
 }
 END_TEST
 
+START_TEST(targets_of_another_shape_are_refused)
+{
+    Program99 p = {.width = 0};
+    Error error;
+    static const int numbers[] = {3, 1, 4, 1, 5, 9};
+    SafeTensor in[] = {{.name = "tokens", .dtype = DTYPE_I32, .rank = 2, .shape = {2, 3}},
+                       {.name = "targets", .dtype = DTYPE_I32, .rank = 2, .shape = {3, 2}}};
+    in[0].data = in[1].data = numbers;
+    char *weights = write_weights(NULL, NULL, 0), *path = folder("in.safetensors");
+    ck_assert(safetensors_save(path, in, 2, NULL, 0, &error));
+    ck_assert_int_eq(RUN(&p, "probe", "--load", weights, "--input", path, "--output",
+                         folder("out.safetensors")),
+                     1);
+    assert_contains(said(), "targets has not the shape of the tokens, (2, 3)");
+}
+END_TEST
+
 START_TEST(a_verify_that_disagrees_is_a_failure)
 {
     Program99 p = {.width = 0};
@@ -472,4 +489,5 @@ SUITE("run", 30, shapes_and_what_is_assumed_settle_what_nobody_says,
       an_extra_loss_is_trained_on_and_not_measured, a_model_hears_of_every_step,
       the_seed_reaches_the_tape, synthetic_tasks_are_measured_over_all_their_rows,
       the_result_counts_the_parameters_that_are_active,
-      a_probe_writes_what_the_model_has_labelled, a_verify_that_disagrees_is_a_failure)
+      a_probe_writes_what_the_model_has_labelled, targets_of_another_shape_are_refused,
+      a_verify_that_disagrees_is_a_failure)

@@ -122,7 +122,7 @@ static void search(Search *s, const Transformer *m, const Ids *source)
     Mark mark = tape_mark(tape);
     for (int past = 0; past < LONGEST && any_live(s); past++) {
         Tensor *logits = transformer_decode(m, &encoded, newest, memory, past);
-        Tensor *logp = tape_keep(tape, mark, t_log(t_softmax(logits)));
+        Tensor *logp = tape_keep(tape, mark, t_log_softmax(logits));
         for (int b = 0; b < s->words; b++)
             take_steps(s, b, logp->data, from, newest);
         transformer_reorder(memory, from, past + 1);

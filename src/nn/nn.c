@@ -324,3 +324,13 @@ Tensor *layer_norm(const LayerNorm *n, Tensor *x)
 {
     return t_layer_norm(x, n->weight, n->bias, n->epsilon);
 }
+
+RmsNorm rms_norm_new(Scope scope, int C, float epsilon)
+{
+    return (RmsNorm){param(scope, "weight", C, constant(1)), epsilon};
+}
+
+Tensor *rms_norm(const RmsNorm *n, Tensor *x)
+{
+    return t_rms_norm(x, n->weight, n->epsilon);
+}

@@ -129,4 +129,12 @@ typedef struct {
 LayerNorm layer_norm_new(Scope scope, int C, float epsilon);
 Tensor *layer_norm(const LayerNorm *n, Tensor *x); /* (..., C) -> (..., C) */
 
+typedef struct {
+    Tensor *weight;
+    float epsilon;
+} RmsNorm;
+
+RmsNorm rms_norm_new(Scope scope, int C, float epsilon);
+Tensor *rms_norm(const RmsNorm *n, Tensor *x); /* (..., C) -> (..., C) */
+
 #endif

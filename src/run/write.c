@@ -23,8 +23,6 @@ static void print_token(const Language *l, int token, const char *margin)
 {
     int length;
     const char *bytes = tokenizer_bytes(l->tokenizer, token, &length);
-    if (tokenizer_is_special(l->tokenizer, token))
-        return;
     for (int i = 0; i < length; i++) {
         putchar(bytes[i]);
         if (bytes[i] == '\n')
