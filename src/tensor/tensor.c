@@ -332,6 +332,7 @@ static bool reshape_view(const Tensor *x, Tensor *view)
     return true;
 }
 
+/* y = x;  dx = g, element by element */
 static void copy_backward(Op *op)
 {
     const Tensor *x = op_input_shape(op, 0), *y = op_output_shape(op);
