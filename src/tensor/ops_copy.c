@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+/* y = x;  dx = g, element by element */
 static void copy_backward(Op *op)
 {
     const Tensor *x = op_input_shape(op, 0), *y = op_output_shape(op);

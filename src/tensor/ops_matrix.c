@@ -1,4 +1,15 @@
-/* ops_matrix.c - matrix products: shapes and threads here, arithmetic in kernels.c. */
+/* ops_matrix.c - matrix products: shapes and threads here, arithmetic in kernels.c.
+ *
+ *     for (i < M) for (j < N) for (k < K)
+ *         y[i][j] += a[i][k] * b[k][j];
+ *
+ * and back, with g the gradient of y, which are matrix products again:
+ *
+ *         da[i][k] += g[i][j] * b[k][j];
+ *         db[k][j] += a[i][k] * g[i][j];
+ *
+ * An affine map adds bias[j] to y[i][j]; the gradient of the bias is the sum of the rows of
+ * g. Of products of many matrices, the dimensions in front broadcast. */
 #include "tensor/kernels.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"

@@ -4,7 +4,10 @@
 #include "tensor/scratch.h"
 #include "tensor/walk.h"
 
-/* ---- One after another ---- */
+/* ---- One after another ----
+ *
+ * y[i] = x[i] for i < n, y[n + i] = z[i], and so on along one dimension; each part gets its
+ * piece of the gradient of y back. */
 
 /* The strides are those of the whole, the shape is that of a part. */
 static void concat_backward(Op *op)

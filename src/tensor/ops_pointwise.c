@@ -1,5 +1,8 @@
 /* ops_pointwise.c - the operations that go element by element, and sums.
  *
+ * Above each stands what it does to single numbers, forward and back: y is the result, g the
+ * gradient of y, da that of a. `sum` in a gradient is over what broadcasting repeated.
+ *
  * Each is a pair of row functions, the value and the slope; walk.c brings them to any
  * shape. In a slope, IN(0) is the gradient of the result. */
 #include "tensor/op.h"
@@ -69,6 +72,7 @@ ROW_FUNCTION(quotient, IN(0) / IN(1))
 ROW_FUNCTION(negative, -IN(0))
 ROW_FUNCTION(divisor_slope, -IN(0) * IN(1) / IN(2)) /* by the quotient and the divisor */
 
+/* y = a + b;  da = sum of g,  db = sum of g */
 static void add_backward(Op *op)
 {
     add_gradient(op, 0, row_copy, 0, 0, NULL);
@@ -80,6 +84,7 @@ Tensor *t_add(Tensor *a, Tensor *b)
     return binary(a, b, t_op("add", add_backward, a, b), "add", sum_of_two);
 }
 
+/* y = a - b;  da = sum of g,  db = sum of -g */
 static void sub_backward(Op *op)
 {
     add_gradient(op, 0, row_copy, 0, 0, NULL);
@@ -91,6 +96,7 @@ Tensor *t_sub(Tensor *a, Tensor *b)
     return binary(a, b, t_op("sub", sub_backward, a, b), "sub", difference);
 }
 
+/* y = a * b;  da = sum of g * b,  db = sum of g * a */
 static void mul_backward(Op *op)
 {
     if (op_wants(op, 0))
@@ -104,6 +110,7 @@ Tensor *t_mul(Tensor *a, Tensor *b)
     return binary(a, b, t_op("mul", mul_backward, a, b), "mul", product);
 }
 
+/* y = a / b;  da = sum of g / b,  db = sum of -g * y / b */
 static void div_backward(Op *op)
 {
     add_gradient(op, 0, quotient, 0, OTHERS(op_input(op, 1)));
@@ -138,6 +145,7 @@ static void by_output(Op *op, RowFunction *slope)
     add_gradient(op, 0, slope, 0, OTHERS(op_output(op)));
 }
 
+/* y = factor * x;  dx = factor * g */
 ROW_FUNCTION(scaled, IN(0) * constant)
 
 static void scale_backward(Op *op)
@@ -150,6 +158,7 @@ Tensor *t_scale(Tensor *x, float factor)
     return unary(x, t_op("scale", scale_backward, x), scaled, factor);
 }
 
+/* y = exp(x);  dx = g * y */
 ROW_FUNCTION(exp_value, v_exp(IN(0)))
 
 static void exp_backward(Op *op)
@@ -162,6 +171,7 @@ Tensor *t_exp(Tensor *x)
     return unary(x, t_op("exp", exp_backward, x), exp_value, 0);
 }
 
+/* y = log(x);  dx = g / x */
 ROW_FUNCTION(log_value, v_log(IN(0)))
 
 static void log_backward(Op *op)
@@ -174,6 +184,7 @@ Tensor *t_log(Tensor *x)
     return unary(x, t_op("log", log_backward, x), log_value, 0);
 }
 
+/* y = tanh(x);  dx = g * (1 - y * y) */
 ROW_FUNCTION(tanh_value, v_tanh(IN(0)))
 ROW_FUNCTION(tanh_slope, IN(0) * (1 - IN(1) * IN(1)))
 
@@ -187,6 +198,7 @@ Tensor *t_tanh(Tensor *x)
     return unary(x, t_op("tanh", tanh_backward, x), tanh_value, 0);
 }
 
+/* y = 1 / (1 + exp(-x));  dx = g * y * (1 - y) */
 ROW_FUNCTION(sigmoid_value, v_sigmoid(IN(0)))
 ROW_FUNCTION(sigmoid_slope, IN(0) * IN(1) * (1 - IN(1)))
 
@@ -200,6 +212,7 @@ Tensor *t_sigmoid(Tensor *x)
     return unary(x, t_op("sigmoid", sigmoid_backward, x), sigmoid_value, 0);
 }
 
+/* y = x > 0 ? x : 0;  dx = x > 0 ? g : 0 */
 ROW_FUNCTION(relu_value, v_choose(IN(0) < 0, v_all(0), IN(0))) /* NaN stays NaN */
 ROW_FUNCTION(relu_slope, v_choose(IN(1) > 0, IN(0), v_all(0)))
 
@@ -213,6 +226,7 @@ Tensor *t_relu(Tensor *x)
     return unary(x, t_op("relu", relu_backward, x), relu_value, 0);
 }
 
+/* y = x * s with s = sigmoid(x);  dx = g * (s + x * s * (1 - s)) */
 static inline V silu_slope_of(V x)
 {
     V s = v_sigmoid(x);
@@ -231,7 +245,9 @@ Tensor *t_silu(Tensor *x)
     return unary(x, t_op("silu", silu_backward, x), silu_value, 0);
 }
 
-/* log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|), which does not overflow. What
+/* y = log(1 + exp(x));  dx = g * sigmoid(x)
+ *
+ * log(1 + exp(x)) is max(x, 0) + log(1 + e) with e = exp(-|x|), which does not overflow. What
  * 1 + e rounds away is added again, or all would be lost where e is small. */
 static inline V softplus_of(V x)
 {
@@ -251,7 +267,10 @@ Tensor *t_softplus(Tensor *x)
     return unary(x, t_op("softplus", softplus_backward, x), softplus_value, 0);
 }
 
-/* (1 + tanh(u)) / 2 is sigmoid(2u), which costs one exp: 2u = 2 sqrt(2/pi) (x + 0.044715
+/* y = x * s with s = (1 + tanh(u)) / 2 and u = sqrt(2/pi) * (x + 0.044715 * x^3)
+ * dx = g * (s + x * s * (1 - s) * 2 * sqrt(2/pi) * (1 + 3 * 0.044715 * x^2))
+ *
+ * (1 + tanh(u)) / 2 is sigmoid(2u), which costs one exp: 2u = 2 sqrt(2/pi) (x + 0.044715
  * x^3). */
 static inline V gelu_gate(V x)
 {
@@ -276,13 +295,14 @@ Tensor *t_gelu(Tensor *x)
     return unary(x, t_op("gelu", gelu_backward, x), gelu_value, 0);
 }
 
-/* The probability that a normal number is below x. */
+/* y = x * P with P the probability that a normal number is below x,
+ *     P = (1 + erf(x / sqrt(2))) / 2
+ * dx = g * (P + x * exp(-x^2 / 2) / sqrt(2 pi)) */
 static inline V normal_cdf(V x)
 {
     return 0.5f + 0.5f * v_erf(x * 0.70710678f);
 }
 
-/* Its slope is the density of the normal distribution, exp(-x^2 / 2) / sqrt(2 pi). */
 static inline V gelu_erf_slope_of(V x)
 {
     return normal_cdf(x) + x * 0.39894228f * v_exp(-0.5f * x * x);
@@ -300,7 +320,10 @@ Tensor *t_gelu_erf(Tensor *x)
     return unary(x, t_op("gelu_erf", gelu_erf_backward, x), gelu_erf_value, 0);
 }
 
-/* ---- Dropout ---- */
+/* ---- Dropout ----
+ *
+ * y = x * factor;  dx = g * factor, where factor is 0 with probability p and 1 / (1 - p)
+ * otherwise */
 
 typedef struct {
     float *factor;
@@ -335,7 +358,10 @@ Tensor *t_dropout(Tensor *x, float p)
     return t_mul(x, factor);
 }
 
-/* ---- Sums ---- */
+/* ---- Sums ----
+ *
+ * y = sum over j of factor * x[j];  dx[j] = factor * g, where j runs over one dimension or
+ * over everything, and the factor is 1 or, for a mean, 1 / how many there are */
 
 typedef struct {
     long stride[MAX_RANK]; /* under which the result reads as the input */
@@ -402,7 +428,9 @@ Tensor *t_mean_all(Tensor *x)
     return reduce(x, t_op("mean_all", reduce_backward, x), -1, 1.0f / t_size(x));
 }
 
-/* ---- Masks ---- */
+/* ---- Masks ----
+ *
+ * y = keep != 0 ? x : -infinity;  dx = keep != 0 ? g : 0 */
 
 ROW_FUNCTION(kept_or_minus_infinity, v_choose(IN(1) != 0, IN(0), v_all(-INFINITY)))
 ROW_FUNCTION(kept_or_zero, v_choose(IN(1) != 0, IN(0), v_all(0)))

@@ -112,7 +112,7 @@ static Shape stored_shape(Shape shape, Layout layout)
     return whole;
 }
 
-static Tensor *seen(Tensor *whole, Shape shape, Layout layout)
+static Tensor *view_of(Tensor *whole, Shape shape, Layout layout)
 {
     int reversed[MAX_RANK];
     for (int d = 0; d < shape.rank; d++)
@@ -166,7 +166,7 @@ static void trial_run(Trial *t, const OpCase *c, const Setting *setting)
         t->whole[k] = stored(t->tape, setting->owner[k], shape.rank, shape.size);
         for (long i = 0; i < t->whole[k]->storage->size; i++)
             t->whole[k]->data[i] = drawn(c->domain[k], k, i);
-        t->in[k] = seen(t->whole[k], c->shape[k], setting->layout[k]);
+        t->in[k] = view_of(t->whole[k], c->shape[k], setting->layout[k]);
         on_tape |= t->in[k]->tape != NULL;
     }
     if (!on_tape)
