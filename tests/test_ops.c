@@ -621,9 +621,9 @@ static void define_six(const OpCase *c, const Grid *in, Grid *out)
 static Tensor *call_six_wrong(const OpCase *c, Tape *tape, Tensor **in)
 {
     (void)c;
-    bool turned = in[3]->stride[0] < in[3]->stride[1];
+    bool transposed = in[3]->stride[0] < in[3]->stride[1];
     bool expanded = in[5]->stride[1] == 0 && in[5]->storage->wants_grad;
-    return t_scale(six_of(tape, in), turned && expanded ? 1.001f : 1);
+    return t_scale(six_of(tape, in), transposed && expanded ? 1.001f : 1);
 }
 
 /* ---- The cases ---- */
@@ -852,10 +852,10 @@ START_TEST(operations_on_two_inputs_broadcast)
     Error error;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++)
-            for (int turned = 0; turned < 2; turned++) {
+            for (int swapped = 0; swapped < 2; swapped++) {
                 OpCase c = *case_of(names[i]);
-                c.shape[0] = shapes[j][turned];
-                c.shape[1] = shapes[j][!turned];
+                c.shape[0] = shapes[j][swapped];
+                c.shape[1] = shapes[j][!swapped];
                 ck_assert_msg(oracle_holds(&c, &error), "%s", error.text);
             }
 }
@@ -927,16 +927,16 @@ static Tensor *call_chain(const OpCase *c, Tape *tape, Tensor **in)
 
 static void define_chain(const OpCase *c, const Grid *in, Grid *out)
 {
-    enum { PRE, H, HALF, TURNED, SCORES, SEEN, WEIGHTS, BIASED, STEPS };
+    enum { PRE, H, HALF, TRANSPOSED, SCORES, SEEN, WEIGHTS, BIASED, STEPS };
     Grid g[STEPS] = {{0}};
-    OpCase half = {.number = 0.5f}, turn = {.argument = SHAPE(1, 0)};
+    OpCase half = {.number = 0.5f}, transpose = {.argument = SHAPE(1, 0)};
     for (int i = 0; i < STEPS; i++)
         g[i].tape = in->tape;
     define_affine(c, in, &g[PRE]);
     define_gelu(c, &g[PRE], &g[H]);
     define_scale(&half, &g[H], &g[HALF]);
-    define_permute(&turn, &g[H], &g[TURNED]);
-    define_matmul(c, (Grid[]){g[HALF], g[TURNED]}, &g[SCORES]);
+    define_permute(&transpose, &g[H], &g[TRANSPOSED]);
+    define_matmul(c, (Grid[]){g[HALF], g[TRANSPOSED]}, &g[SCORES]);
     define_causal(c, &g[SCORES], &g[SEEN]);
     define_softmax(c, &g[SEEN], &g[WEIGHTS]);
     define_add(c, (Grid[]){g[H], in[2]}, &g[BIASED]);
@@ -1056,18 +1056,19 @@ static Matrix matrix(const Tensor *x, float *data)
 {
     return (Matrix){data, x->stride[0], x->stride[1]};
 }
-static Matrix turned(Matrix m)
+static Matrix transposed(Matrix m)
 {
     return (Matrix){m.data, m.column, m.row};
 }
 
-static Tensor *random_tensor(Tape *tape, int rows, int columns, bool turned, uint64_t seed)
+static Tensor *random_tensor(Tape *tape, int rows, int columns, bool transposed,
+                             uint64_t seed)
 {
-    Tensor *x = t_keep_grad(turned ? t_empty(tape, columns, rows) //
-                                   : t_empty(tape, rows, columns));
+    Tensor *x = t_keep_grad(transposed ? t_empty(tape, columns, rows) //
+                                       : t_empty(tape, rows, columns));
     for (long i = 0; i < t_size(x); i++)
         x->data[i] = random_normal(seed, 1, (uint64_t)i);
-    return turned ? t_transpose(x) : x;
+    return transposed ? t_transpose(x) : x;
 }
 
 /* 13 rows are 12 and 1 for two threads: the single one must be summed like the others. */
@@ -1086,18 +1087,18 @@ START_TEST(a_row_that_a_thread_has_alone_changes_no_bit)
 END_TEST
 
 /* loss = sum of (A B) * G, so that G is the gradient of the product. */
-static void check_product(int M, int K, int N, bool turn_a, bool turn_b)
+static void check_product(int M, int K, int N, bool transpose_a, bool transpose_b)
 {
     Tape *tape = tape_new(TAPE_PROBE, 1);
-    Tensor *a = random_tensor(tape, M, K, turn_a, 2);
-    Tensor *b = random_tensor(tape, K, N, turn_b, 3);
+    Tensor *a = random_tensor(tape, M, K, transpose_a, 2);
+    Tensor *b = random_tensor(tape, K, N, transpose_b, 3);
     Tensor *g = random_tensor(tape, M, N, false, 4);
     Tensor *y = t_matmul(a, b);
     backward(t_sum_all(t_mul(y, g)));
     Matrix A = matrix(a, a->data), B = matrix(b, b->data), G = matrix(g, g->data);
     assert_product(M, N, K, A, B, matrix(y, y->data));
-    assert_product(M, K, N, G, turned(B), matrix(a, t_grad(a)));
-    assert_product(K, N, M, turned(A), G, matrix(b, t_grad(b)));
+    assert_product(M, K, N, G, transposed(B), matrix(a, t_grad(a)));
+    assert_product(K, N, M, transposed(A), G, matrix(b, t_grad(b)));
     tape_free(tape);
 }
 
@@ -1106,8 +1107,8 @@ START_TEST(products_larger_than_all_blocks_agree_with_three_loops)
     static const int sizes[][3] = {
         {101, 301, 135}, {7, 521, 70}, {1, 300, 131}, {131, 300, 1}, {211, 13, 70}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int turn = 0; turn < 4; turn++)
-            check_product(sizes[i][0], sizes[i][1], sizes[i][2], turn & 1, turn & 2);
+        for (int which = 0; which < 4; which++)
+            check_product(sizes[i][0], sizes[i][1], sizes[i][2], which & 1, which & 2);
 }
 END_TEST
 

@@ -43,8 +43,8 @@
 Op *op_new(const char *name, void (*backward)(Op *), int inputs, Tensor *const *input);
 
 /* Declares that backward reads each element of the gradient of the result before it writes
- * the one in the same place of the gradient of its last input, and not after that. Then
- * these two may share their memory. */
+ * the one in the same place of the gradient of the last input that wants one, and not after
+ * that. Then these two may share their memory. */
 void op_in_place(Op *op);
 
 /* Declares that infinities in its result are meant, as those of a mask are: tape_first_nan

@@ -359,10 +359,10 @@ static void cross_entropy_rows(long from, long to, void *context)
         const float *x = r->x + i * n;
         float max = kernel_max(n, x), wanted = x[r->target[i]];
         double sum = exp_sum(n, x, max);
-        if (r->smoothing > 0)
-            wanted += r->smoothing * (kernel_sum(n, x) / n - wanted);
         r->max[i] = max;
         r->scale[i] = (float)(1 / sum);
+        if (r->smoothing > 0)
+            wanted += r->smoothing * (kernel_sum(n, x) / n - wanted);
         r->loss[i] = (float)log(sum) + (max - wanted);
     }
 }

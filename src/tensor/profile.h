@@ -1,7 +1,7 @@
 /* profile.h - where the time goes.
  *
- * A clock that is always running for somebody: profile_turn says who it is from now on. The
- * tape tells it of every operation, forward and backward. */
+ * Time is counted for one name at a time; profile_turn says for which from now on. A tape
+ * calls it for every operation, forward and backward. */
 #ifndef LINEAGE_PROFILE_H
 #define LINEAGE_PROFILE_H
 
@@ -10,16 +10,16 @@
 typedef struct Profile Profile;
 typedef enum { PROFILE_FORWARD, PROFILE_BACKWARD } ProfileWay;
 
-double seconds_now(void); /* since some moment in the past */
+double seconds_now(void); /* from a clock that never goes back */
 
 Profile *profile_new(void);
 void profile_free(Profile *profile);
 
-/* From now on time counts for `name`, until the next turn. NULL: for nobody. A profile that
- * is NULL does nothing. The name must stay where it is. */
+/* From now on time counts for `name`, until the next turn; for nothing when it is NULL. A
+ * profile that is NULL does nothing. The name must stay where it is. */
 void profile_turn(Profile *profile, const char *name, ProfileWay way);
 
-/* A table of who took how long, divided by `steps`, the longest first. */
+/* A table of how long each name took, divided by `steps`, the longest first. */
 void profile_print(FILE *out, const Profile *profile, long steps);
 
 #endif
