@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TABLE = 16384 /* bytes, enough for one */ };
+
 /* What a profile prints, divided by `steps`. */
 static const char *table(const Profile *profile, long steps)
 {
-    static char text[16384];
+    static char text[TABLE];
     FILE *file = fmemopen(text, sizeof text, "w");
     profile_print(file, profile, steps);
     fclose(file);
@@ -50,7 +52,11 @@ START_TEST(turns_are_counted_forward_and_divided_by_steps)
         some_time();
     }
     profile_turn(profile, NULL, PROFILE_FORWARD);
-    some_time();
+    static char text[TABLE];
+    snprintf(text, sizeof text, "%s", table(profile, 2));
+    some_time(); /* which nobody is charged with */
+    profile_turn(profile, NULL, PROFILE_FORWARD);
+    ck_assert_str_eq(table(profile, 2), text);
     Line there = line_of(table(profile, 2), "there"),
          back = line_of(table(profile, 2), "back");
     ck_assert_double_eq(there.times, 3);
