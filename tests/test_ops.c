@@ -961,6 +961,7 @@ END_TEST
 
 static const OpCase large_cases[] = {
     {OP(add), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(129)}},
+    {OP(add), .inputs = 2, .shape = {SHAPE(17, 1031), SHAPE(1031)}},
     {OP(sub), .inputs = 2, .shape = {SHAPE(131, 1), SHAPE(131, 129)}},
     {OP(mul), .inputs = 2, .shape = {SHAPE(131, 129), SHAPE(131, 129)}},
     {OP(mul), .inputs = 2, .shape = {SHAPE(1, 16411), SHAPE(1)}},

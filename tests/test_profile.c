@@ -1,16 +1,18 @@
 /* test_profile.c - time goes to whose turn it is, on a clock that the test turns. */
 #include "suite.h"
+#include "tensor/ops.h"
 #include "tensor/profile.h"
 
 #include <string.h>
 #include <time.h>
 
-static double clock_now;
+static double clock_now, tick; /* tick: how far each look at the clock moves it */
 
 /* Takes the place of the system's. */
 int clock_gettime(clockid_t id, struct timespec *t)
 {
     (void)id;
+    clock_now += tick;
     t->tv_sec = (time_t)clock_now;
     t->tv_nsec = (long)((clock_now - (double)t->tv_sec) * 1e9);
     return 0;
@@ -107,13 +109,36 @@ START_TEST(beyond_the_last_account_everything_goes_into_it)
 }
 END_TEST
 
-START_TEST(no_profile_does_nothing)
+START_TEST(no_profile_does_nothing, a_tape_tells_of_each_operation_on_both_ways)
 {
     profile_turn(NULL, "matmul", PROFILE_FORWARD);
     profile_free(NULL);
 }
 END_TEST
 
+START_TEST(a_tape_tells_of_each_operation_on_both_ways)
+{
+    Tape *tape = tape_new(TAPE_PROBE, 1);
+    Profile *profile = profile_new();
+    Tensor *x = t_keep_grad(t_zeros(tape, 3));
+    tick = 1;
+    tape_profile(tape, profile);
+    backward(t_exp(t_sum_all(t_exp(x))));
+    tape_profile(tape, NULL);
+    t_tanh(t_zeros(tape, 3));
+    profile_turn(profile, NULL, PROFILE_FORWARD);
+    tick = 0;
+    const char *text = printed(profile, 1);
+    /* The last to go back has the clock until the end. */
+    assert_contains(text, "exp                       2.0     2000.000     2000.000");
+    assert_contains(text, "sum_all                   1.0     1000.000     1000.000");
+    ck_assert(strstr(text, "tanh") == NULL);
+    profile_free(profile);
+    tape_free(tape);
+}
+END_TEST
+
 SUITE("profile", 10, the_clock_counts_seconds, time_is_divided_among_those_whose_turn_it_is,
       a_turn_that_has_not_ended_is_not_counted_yet, the_longest_come_first,
-      beyond_the_last_account_everything_goes_into_it, no_profile_does_nothing)
+      beyond_the_last_account_everything_goes_into_it, no_profile_does_nothing,
+      a_tape_tells_of_each_operation_on_both_ways)

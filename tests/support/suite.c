@@ -1,14 +1,25 @@
 /* suite.c - what every test file begins with. */
 #include "suite.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Signals that were ignored where the tests were started, as `nohup` does it, would stay so in
+ * all programs that they run. */
+static void take_signals_back(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+}
+
 int run_suite(const char *name, double seconds, const TTest *const tests[], int count)
 {
+    take_signals_back();
     Suite *suite = suite_create(name);
     for (int i = 0; i < count; i++) {
         TCase *tcase = tcase_create(tests[i]->name);
