@@ -109,7 +109,7 @@ START_TEST(beyond_the_last_account_everything_goes_into_it)
 }
 END_TEST
 
-START_TEST(no_profile_does_nothing, a_tape_tells_of_each_operation_on_both_ways)
+START_TEST(no_profile_does_nothing)
 {
     profile_turn(NULL, "matmul", PROFILE_FORWARD);
     profile_free(NULL);
