@@ -134,8 +134,28 @@ START_TEST(bad_input_is_refused)
 }
 END_TEST
 
-SUITE("00-autograd", 30, verify_sees_a_planted_error_and_a_nan,
-      the_moons_are_told_apart_from_any_seed,
+START_TEST(a_bigram_writes_by_the_probabilities_of_its_rows)
+{
+    enum { V = 3, DRAWS = 6000 };
+    static const double p[V][V] = {{0.5, 0.3, 0.2}, {0.1, 0.8, 0.1}, {0.25, 0.25, 0.5}};
+    Bigram b = bigram_new(V);
+    for (int i = 0; i < V * V; i++)
+        b.logits->data[i] = (float)(log(p[i / V][i % V]) + 2);
+    for (int row = 0; row < V; row++) {
+        int count[V] = {0};
+        for (int i = 0; i < DRAWS; i++)
+            count[bigram_next(&b, row, (i + 0.5) / DRAWS)]++;
+        for (int j = 0; j < V; j++)
+            ck_assert_double_eq_tol(count[j] / (double)DRAWS, p[row][j], 1e-3);
+        ck_assert_int_eq(bigram_next(&b, row, 0), 0);
+        ck_assert_int_eq(bigram_next(&b, row, 1 - 1e-12), V - 1);
+    }
+    bigram_free(&b);
+}
+END_TEST
+
+SUITE("00-autograd", 30, a_bigram_writes_by_the_probabilities_of_its_rows,
+      verify_sees_a_planted_error_and_a_nan, the_moons_are_told_apart_from_any_seed,
       the_gradient_of_the_network_agrees_with_finite_differences,
       scalars_and_tensors_learn_alike, counting_pairs_predicts_what_always_follows,
       the_program_runs_through_and_its_two_engines_agree, bad_input_is_refused)

@@ -50,3 +50,19 @@ Tensor *bigram_loss(const Bigram *bigram, Tape *tape, const Corpus *corpus)
         *after = ids_from(tape, corpus->token + 1, n);
     return t_cross_entropy(t_rows(bigram->logits, before), after);
 }
+
+int bigram_next(const Bigram *bigram, int token, double chance)
+{
+    int V = bigram->logits->shape[0];
+    const float *logits = bigram->logits->data + (long)token * V;
+    double sum = 0;
+    for (int j = 0; j < V; j++)
+        sum += exp((double)logits[j]);
+    double rest = chance * sum;
+    for (int j = 0; j < V - 1; j++) {
+        rest -= exp((double)logits[j]);
+        if (rest < 0)
+            return j;
+    }
+    return V - 1;
+}

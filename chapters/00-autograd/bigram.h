@@ -25,4 +25,8 @@ Bigram bigram_new(int V);
 void bigram_free(Bigram *bigram);
 Tensor *bigram_loss(const Bigram *bigram, Tape *tape, const Corpus *corpus);
 
+/* What follows a character: the one that `chance`, a number in [0, 1), picks among all, by
+ * their probabilities. */
+int bigram_next(const Bigram *bigram, int token, double chance);
+
 #endif

@@ -2,6 +2,7 @@
 #include "bigram.h"
 #include "compare.h"
 #include "base/files.h"
+#include "base/random.h"
 #include "mlp_tensors.h"
 #include "tensor/ops.h"
 #include "nn/optim.h"
@@ -209,6 +210,24 @@ static double learn_bigram(const Settings *set, Bigram *bigram, const Corpus *co
     return loss;
 }
 
+/* Character after character, each drawn by what the table says of the one before it. */
+static void write_bigram(const Bigram *bigram, const Tokenizer *tokenizer, uint64_t seed)
+{
+    enum { WRITTEN = 200 };
+    uint64_t stream = random_stream("bigram");
+    int token = 0; /* the first in order of code point: as a rule the line break */
+    printf("   What it writes:\n   | ");
+    for (uint64_t i = 0; i < WRITTEN; i++) {
+        int length;
+        token = bigram_next(bigram, token, (double)random_uniform(seed, stream, i));
+        const char *bytes = tokenizer_bytes(tokenizer, token, &length);
+        fwrite(bytes, 1, (size_t)length, stdout);
+        if (bytes[0] == '\n')
+            fputs("   | ", stdout);
+    }
+    fputs("\n\n", stdout);
+}
+
 static bool run_bigram(void *settings, Error *error)
 {
     const Settings *set = settings;
@@ -229,9 +248,9 @@ static bool run_bigram(void *settings, Error *error)
            "   %s: %ld characters, %d different ones\n"
            "   knowing nothing      %.4f nats a character\n"
            "   counting characters  %.4f on the validation split\n"
-           "   counting pairs       %.4f on the validation split (each pair counted once "
-           "more\n"
-           "                        than it came, for some never came at all)\n"
+           "   counting pairs       %.4f on the validation split (one is added to every "
+           "count,\n"
+           "                        because some pairs never came)\n"
            "   counting pairs       %.4f on the training split\n\n"
            "   The same table by gradient descent, on the training split:\n",
            set->data, corpus.size, V, log(V),
@@ -240,6 +259,7 @@ static bool run_bigram(void *settings, Error *error)
     Bigram bigram = bigram_new(V);
     double learned = learn_bigram(set, &bigram, &corpus);
     printf("   counting and learning differ by %.4f\n\n", learned - counted);
+    write_bigram(&bigram, tokenizer, (uint64_t)set->seed);
     bigram_free(&bigram);
     free(unigram);
     free(pairs);
