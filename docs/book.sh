@@ -35,7 +35,7 @@ texts() {
     for chapter in chapters/*/; do
         printf '%s\n' "$chapter"README.md "$chapter"*.md
     done
-    for name in notation glossary library performance own-text weights teaching contributing; do
+    for name in notation glossary measuring library performance own-text weights teaching contributing; do
         echo "docs/$name.md"
     done
     printf '%s\n' docs/*.md data/README.md tests/fixtures/README.md
