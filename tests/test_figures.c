@@ -337,26 +337,6 @@ START_TEST(every_figure_is_shown_in_its_chapter)
 }
 END_TEST
 
-START_TEST(every_figure_that_is_shown_is_there)
-{
-    glob_t chapters = paths_of("chapters/*/README.md");
-    ck_assert_uint_gt(chapters.gl_pathc, 0);
-    for (size_t i = 0; i < chapters.gl_pathc; i++) {
-        const char *readme = chapters.gl_pathv[i];
-        char *text = text_of(readme);
-        for (const char *at = text; (at = strstr(at, "](figures/")); at++) {
-            char figure[300];
-            snprintf(figure, sizeof figure, "%.*s%.*s", (int)(name_in(readme) - readme),
-                     readme, (int)strcspn(at + 2, ") "), at + 2);
-            ck_assert_msg(file_exists(figure), "%s shows %s, which is missing", readme,
-                          figure);
-        }
-        free(text);
-    }
-    globfree(&chapters);
-}
-END_TEST
-
 /* What is out of date goes first, and each figure is then put there by name. */
 START_TEST(make_figures_removes_and_draws_every_figure)
 {
@@ -428,6 +408,6 @@ END_TEST
 SUITE("figures", 30, the_comparison_of_texts_sees_what_it_should,
       a_class_that_is_learned_is_left_out_and_no_other,
       the_comparison_of_numbers_sees_what_it_should, every_figure_is_shown_in_its_chapter,
-      every_figure_that_is_shown_is_there, make_figures_removes_and_draws_every_figure,
+      make_figures_removes_and_draws_every_figure,
       every_figure_says_what_the_programs_write_today,
       figures_that_can_be_repeated_are_the_same_to_a_fifth_of_a_pixel)
