@@ -174,6 +174,7 @@ START_TEST(a_fault_of_a_diagram_is_found)
         {"</g>", "", "its tags are not balanced"},
         {"</g></svg>", "</svg></g>", "its tags are not balanced"},
         {"</text>", "</tex>", "its tags are not balanced"},
+        {"</svg>", "", "its tags are not balanced"},
         {"</svg>", "</svg><g>", "its tags are not balanced"},
         {"</svg>", "</svg><g></g>", "its tags are not balanced"},
         {"</svg>", "</svg></g>", "its tags are not balanced"},
