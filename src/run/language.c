@@ -174,7 +174,8 @@ static bool fill_learner(Run *run, Learner *learner, Error *error)
         return false;
     if (!l->synthetic)
         count_levels(l, learner);
-    language_make_generator(l);
+    if (run->shows && !l->synthetic)
+        language_make_generator(l);
     learner->tokens_per_step = (long)run->batch * *l->context;
     learner->loss = next_token_loss;
     learner->validate = language_validate;
