@@ -295,13 +295,12 @@ END_TEST
 START_TEST(a_model_may_differ_from_a_file_only_as_it_says)
 {
     static const char *const missing[] = {"bonus", NULL};
-    static const Partial partial = {.missing = missing};
     Program99 p = trained("old");
     char *old = folder("old/model.safetensors");
     p = (Program99){.width = 0};
     ck_assert_int_eq(RUN(&p, "train", "--bonus", "--load", old, "--out", folder("new")), 1);
     assert_contains(said(), "it lacks bonus");
-    p.language.run.partial = &partial;
+    p.language.run.partial = (Partial){.missing = missing};
     ck_assert_msg(RUN(&p, "train", "--bonus", "--steps", "0", "--load", old, "--out",
                       folder("new")) == 0,
                   "%s", said());

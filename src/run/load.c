@@ -53,9 +53,7 @@ bool run_load(Run *run, const char *path, Purpose purpose, Error *error)
         run->model = run->build(run, purpose == TO_USE ? params_for_inference()
                                                        : params_new((uint64_t)run->seed));
         Params *lists[] = {run->model->params};
-        right = run->partial
-                    ? checkpoint_load_part(from, lists, 1, run->partial, NULL, error)
-                    : checkpoint_load(from, lists, 1, error);
+        right = checkpoint_load_part(from, lists, 1, &run->partial, NULL, error);
     }
     checkpoint_close(from);
     return right;

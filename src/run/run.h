@@ -98,8 +98,7 @@ struct Run {
     const Settling *settling;
     int settlings;
     Conventions conventions;
-    const Partial
-        *partial; /* how the model may differ from the file in --load; NULL: not */
+    Partial partial; /* how the model may differ from the file in --load */
     const char *const
         *labels; /* of results on the tape that a probe writes besides; NULL */
 
