@@ -193,11 +193,8 @@ static int check_pages(const char *folder)
     glob_t pages = {0};
     ck_assert_int_eq(glob(pattern, 0, NULL, &pages), 0);
     for (size_t i = 0; i < pages.gl_pathc; i++) {
-        Error error;
-        long size;
         Fault found;
-        char *html = file_read(pages.gl_pathv[i], &size, &error);
-        ck_assert_msg(html != NULL, "%s", error.text);
+        char *html = text_of(pages.gl_pathv[i]);
         ck_assert_msg(check_html(folder, html, &found), "%s: %s", pages.gl_pathv[i],
                       found.text);
         free(html);
@@ -263,12 +260,8 @@ static int make_book(void)
 static char *get(const char *page)
 {
     char name[300];
-    Error error;
-    long size;
     snprintf(name, sizeof name, "book/%s", page);
-    char *html = file_read(scratch(name), &size, &error);
-    ck_assert_msg(html != NULL, "%s", error.text);
-    return html;
+    return text_of(scratch(name));
 }
 
 /* The page that `text` becomes, as a note on a repository of two chapters, all of whose

@@ -32,13 +32,9 @@ static const char *write_table(const char *name, const char *text)
 /* What the program draws of a table; the caller frees it. */
 static char *chart_of(const char *table, const char *options)
 {
-    Error error;
-    long size;
     assert_runs("%s %s %s --out %s", PROGRAM, write_table("table.csv", table), options,
                 scratch("chart.svg"));
-    char *svg = file_read(scratch("chart.svg"), &size, &error);
-    ck_assert_msg(svg != NULL, "%s", error.text);
-    return svg;
+    return text_of(scratch("chart.svg"));
 }
 
 static int occurrences(const char *text, const char *part)
@@ -113,13 +109,9 @@ END_TEST
 /* The files have names of their own, or those that are given. */
 static char *chart_of_two(const char *options)
 {
-    Error error;
-    long size;
     assert_runs("cd %s && %s a.csv b.csv %s", scratch_folder(), "$OLDPWD/" PROGRAM,
                 options);
-    char *svg = file_read(scratch("chart.svg"), &size, &error);
-    ck_assert_msg(svg != NULL, "%s", error.text);
-    return svg;
+    return text_of(scratch("chart.svg"));
 }
 
 START_TEST(several_files_are_laid_over_each_other)

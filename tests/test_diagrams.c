@@ -12,16 +12,6 @@
 
 enum { WIDEST = 640, SMALLEST_TEXT = 15 };
 
-/* A file as text; the caller frees it. */
-static char *text_of(const char *path)
-{
-    Error error;
-    long size;
-    char *text = file_read(path, &size, &error);
-    ck_assert_msg(text != NULL, "%s", error.text);
-    return text;
-}
-
 /* The files that any of the patterns fits, at least one for each; to be freed with
  * globfree. */
 static glob_t files_of(const char *const *patterns)

@@ -68,16 +68,6 @@ static const char *name_in(const char *path)
     return strrchr(path, '/') + 1;
 }
 
-/* A file as text; the caller frees it. */
-static char *text_of(const char *path)
-{
-    Error error;
-    long size;
-    char *text = file_read(path, &size, &error);
-    ck_assert_msg(text != NULL, "%s", error.text);
-    return text;
-}
-
 static const Drawing *drawing_of(const char *figure)
 {
     for (size_t i = 0; i < sizeof drawings / sizeof *drawings; i++) {

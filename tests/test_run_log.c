@@ -42,11 +42,7 @@ static void finish(RunLog *log)
 
 static char *text_of_log(void)
 {
-    Error error = {""};
-    long size;
-    char *text = file_read(scratch("log.csv"), &size, &error);
-    ck_assert_msg(text != NULL, "%s", error.text);
-    return text;
+    return text_of(scratch("log.csv"));
 }
 
 START_TEST(a_row_says_what_there_is_to_say)

@@ -1,5 +1,6 @@
 /* suite.c - what every test file begins with. */
 #include "suite.h"
+#include "base/files.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -71,6 +72,15 @@ void write_bytes(const char *path, const void *bytes, long size)
     ck_assert_msg(file != NULL, "cannot write %s", path);
     ck_assert_int_eq((long)fwrite(bytes, 1, (size_t)size, file), size);
     ck_assert_int_eq(fclose(file), 0);
+}
+
+char *text_of(const char *path)
+{
+    Error error;
+    long size;
+    char *text = file_read(path, &size, &error);
+    ck_assert_msg(text != NULL, "%s", error.text);
+    return text;
 }
 
 int run_command(char *output, size_t size, const char *format, ...)

@@ -31,6 +31,9 @@ const char *scratch(const char *name);
 /* Writes `size` bytes to a file. */
 void write_bytes(const char *path, const void *bytes, long size);
 
+/* A file as text, which must be there; the caller frees it. */
+char *text_of(const char *path);
+
 /* Runs a shell command; returns its exit status (128 + the signal where one ended it).
  * What it printed, both streams together, is put into `output`, cut to `size`. */
 int run_command(char *output, size_t size, const char *format, ...)
