@@ -19,22 +19,11 @@ void verify_fill_all(Params *params)
         verify_fill(params->item[i].tensor, i);
 }
 
-/* Where element number i, row by row, of a tensor lies in its storage. */
-static long place_of(const Tensor *x, long i)
-{
-    long place = 0;
-    for (int d = x->rank - 1; d >= 0; d--) {
-        place += i % x->shape[d] * x->stride[d];
-        i /= x->shape[d];
-    }
-    return place;
-}
-
 Scalar **verify_scalars(Scalars *tape, const Tensor *x)
 {
     Scalar **scalar = s_array(tape, t_size(x));
     for (long i = 0; i < t_size(x); i++)
-        scalar[i] = s_new(tape, (double)x->data[place_of(x, i)]);
+        scalar[i] = s_new(tape, (double)x->data[t_place(x, i)]);
     return scalar;
 }
 
@@ -53,9 +42,9 @@ static void show(const Twin *twin, const float *grad)
         char name[64];
         snprintf(name, sizeof name, n > 1 ? "%s[%ld]" : "%s", twin->name, i);
         printf("  %-18s %13.8f %13.8f", name, twin->scalar[i]->value,
-               (double)x->data[place_of(x, i)]);
+               (double)x->data[t_place(x, i)]);
         if (grad)
-            printf("   %13.8f %13.8f", twin->scalar[i]->grad, (double)grad[place_of(x, i)]);
+            printf("   %13.8f %13.8f", twin->scalar[i]->grad, (double)grad[t_place(x, i)]);
         putchar('\n');
     }
     if (n > MOST_SHOWN)
@@ -70,7 +59,7 @@ static double difference(const Twin *twin, const float *grad)
     double most = 0, apart = 0;
     for (long i = 0; i < t_size(x); i++) {
         double a = grad ? twin->scalar[i]->grad : twin->scalar[i]->value;
-        double b = (double)(grad ? grad : x->data)[place_of(x, i)];
+        double b = (double)(grad ? grad : x->data)[t_place(x, i)];
         if (!isfinite(a) || !isfinite(b))
             return INFINITY;
         most = fmax(most, fabs(a));

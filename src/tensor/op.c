@@ -300,13 +300,9 @@ static Oddities oddities_in(const Tensor *x)
 {
     Oddities found = {false, false};
     for (long i = 0, n = t_size(x); i < n; i++) {
-        long place = 0, rest = i;
-        for (int d = x->rank - 1; d >= 0; d--) {
-            place += rest % x->shape[d] * x->stride[d];
-            rest /= x->shape[d];
-        }
-        found.nan |= isnan(x->data[place]) != 0;
-        found.infinite |= isinf(x->data[place]) != 0;
+        float value = x->data[t_place(x, i)];
+        found.nan |= isnan(value) != 0;
+        found.infinite |= isinf(value) != 0;
     }
     return found;
 }

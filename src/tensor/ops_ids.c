@@ -100,7 +100,7 @@ static void put_columns(long from, long to, void *context)
 
 static void take(NamedRows *n)
 {
-    parallel_for(n->count, 1 + WORTH_IT / (n->columns + 1), take_rows, n);
+    parallel_rows(n->count, n->columns, take_rows, n);
 }
 
 static void put(NamedRows *n)
@@ -203,11 +203,6 @@ typedef struct {
     int *id;
 } Picks;
 
-static void for_picks(long rows, Picks *p, void (*work)(long, long, void *), long cost)
-{
-    parallel_for(rows, 1 + WORTH_IT / (cost + 1), work, p);
-}
-
 static void pick_rows(long from, long to, void *context)
 {
     const Picks *p = context;
@@ -230,7 +225,7 @@ static void pick_backward(Op *op)
     Picks *p = op_saved(op);
     p->rows = op_grad(op, 0, NULL);
     p->picked = (float *)op_gout(op);
-    for_picks(t_rows_of(op_output_shape(op)), p, pick_back_rows, p->width);
+    parallel_rows(t_rows_of(op_output_shape(op)), p->width, pick_back_rows, p);
 }
 
 /* The result of an operation that picks entries of x, which is contiguous. */
@@ -241,7 +236,7 @@ static Tensor *picked(Op *op, const Tensor *x, const Ids *ids)
     *p = (Picks){.rows = x->data, .picked = y->data, .id = ids->at};
     p->columns = x->shape[x->rank - 1];
     p->width = ids->shape[ids->rank - 1];
-    for_picks(t_rows_of(y), p, pick_rows, p->width);
+    parallel_rows(t_rows_of(y), p->width, pick_rows, p);
     return y;
 }
 
@@ -340,6 +335,6 @@ Tensor *t_topk(Tensor *x, int k, Ids **ids)
     shape[last] = k;
     *ids = ids_of(op_tape(op), x->rank, shape);
     Picks p = {.rows = x->data, .columns = x->shape[last], .width = k, .id = (*ids)->at};
-    for_picks(t_rows_of(x), &p, topk_rows, 8L * p.columns);
+    parallel_rows(t_rows_of(x), 8L * p.columns, topk_rows, &p);
     return picked(op, x, *ids);
 }

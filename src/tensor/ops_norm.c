@@ -10,13 +10,6 @@
 
 #include <math.h>
 
-enum { WORTH_IT = 16384 /* elements for which a second thread pays */ };
-
-static long rows_worth_it(long columns)
-{
-    return 1 + WORTH_IT / (columns + 1);
-}
-
 static void check_vector(const Op *op, const char *name, const Tensor *x, const Tensor *v)
 {
     if (x->rank < 1 || v->rank != 1 || v->shape[0] != x->shape[x->rank - 1] ||
@@ -159,7 +152,7 @@ Tensor *t_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, float epsilon)
     r->y = y->data;
     r->mean = row_numbers(op, x);
     r->scale = row_numbers(op, x);
-    parallel_for(t_rows_of(x), rows_worth_it(r->columns), layer_norm_rows, r);
+    parallel_rows(t_rows_of(x), r->columns, layer_norm_rows, r);
     return y;
 }
 
@@ -263,6 +256,6 @@ Tensor *t_rms_norm(Tensor *x, Tensor *weight, float epsilon)
     r->weight = weight->data;
     r->y = y->data;
     r->scale = row_numbers(op, x);
-    parallel_for(t_rows_of(x), rows_worth_it(r->columns), rms_norm_rows, r);
+    parallel_rows(t_rows_of(x), r->columns, rms_norm_rows, r);
     return y;
 }

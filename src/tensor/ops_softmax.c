@@ -12,13 +12,6 @@
 
 #include <math.h>
 
-enum { WORTH_IT = 16384 /* elements for which a second thread pays */ };
-
-static void for_rows(long rows, long columns, void (*work)(long, long, void *), void *row)
-{
-    parallel_for(rows, 1 + WORTH_IT / (columns + 1), work, row);
-}
-
 static long columns_of(const Op *op, const char *name, const Tensor *x)
 {
     if (x->rank == 0)
@@ -84,24 +77,36 @@ static void softmax_back_rows(long from, long to, void *context)
     }
 }
 
-static void softmax_backward(Op *op)
+/* Softmax and, further down, its logarithm: x is not needed on the way back. */
+static Tensor *row_by_row(Tensor *x, const char *name, void (*back)(Op *),
+                          void (*work)(long, long, void *))
+{
+    x = t_contiguous(x);
+    Op *op = t_op(name, back, x);
+    op_in_place(op);
+    Softmax r = {.columns = columns_of(op, name, x), .x = x->data};
+    Tensor *y = op_out_like(op, x);
+    r.y = y->data;
+    parallel_rows(t_rows_of(x), r.columns, work, &r);
+    return y;
+}
+
+static void row_by_row_back(Op *op, void (*work)(long, long, void *))
 {
     const Tensor *y = op_output(op);
     Softmax r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
     r.dx = op_grad(op, 0, &r.add);
-    for_rows(t_rows_of(y), r.columns, softmax_back_rows, &r);
+    parallel_rows(t_rows_of(y), r.columns, work, &r);
+}
+
+static void softmax_backward(Op *op)
+{
+    row_by_row_back(op, softmax_back_rows);
 }
 
 Tensor *t_softmax(Tensor *x)
 {
-    x = t_contiguous(x);
-    Op *op = t_op("softmax", softmax_backward, x);
-    op_in_place(op);
-    Softmax r = {.columns = columns_of(op, "softmax", x), .x = x->data};
-    Tensor *y = op_out_like(op, x);
-    r.y = y->data;
-    for_rows(t_rows_of(x), r.columns, softmax_rows, &r);
-    return y;
+    return row_by_row(x, "softmax", softmax_backward, softmax_rows);
 }
 
 /* ---- The logarithm of the softmax ----
@@ -148,22 +153,12 @@ static void log_softmax_back_rows(long from, long to, void *context)
 
 static void log_softmax_backward(Op *op)
 {
-    const Tensor *y = op_output(op);
-    Softmax r = {.columns = y->shape[y->rank - 1], .y = y->data, .g = op_gout(op)};
-    r.dx = op_grad(op, 0, &r.add);
-    for_rows(t_rows_of(y), r.columns, log_softmax_back_rows, &r);
+    row_by_row_back(op, log_softmax_back_rows);
 }
 
 Tensor *t_log_softmax(Tensor *x)
 {
-    x = t_contiguous(x);
-    Op *op = t_op("log_softmax", log_softmax_backward, x);
-    op_in_place(op);
-    Softmax r = {.columns = columns_of(op, "log_softmax", x), .x = x->data};
-    Tensor *y = op_out_like(op, x);
-    r.y = y->data;
-    for_rows(t_rows_of(x), r.columns, log_softmax_rows, &r);
-    return y;
+    return row_by_row(x, "log_softmax", log_softmax_backward, log_softmax_rows);
 }
 
 /* ---- The logarithm of a sum of exps ----
@@ -222,7 +217,7 @@ static void log_sum_exp_backward(Op *op)
     r->x = op_input(op, 0)->data;
     r->g = op_gout(op);
     r->dx = op_grad(op, 0, &r->add);
-    for_rows(t_size(op_output_shape(op)), r->columns, log_sum_exp_back_rows, r);
+    parallel_rows(t_size(op_output_shape(op)), r->columns, log_sum_exp_back_rows, r);
 }
 
 Tensor *t_log_sum_exp(Tensor *x)
@@ -236,7 +231,7 @@ Tensor *t_log_sum_exp(Tensor *x)
     r->y = y->data;
     r->max = tape_alloc(op_tape(op), bytes);
     r->scale = tape_alloc(op_tape(op), bytes);
-    for_rows(t_size(y), r->columns, log_sum_exp_rows, r);
+    parallel_rows(t_size(y), r->columns, log_sum_exp_rows, r);
     return y;
 }
 
@@ -301,7 +296,7 @@ static void causal_backward(Op *op)
     Causal *r = op_saved(op);
     r->g = op_gout(op);
     r->dx = op_grad(op, 0, &r->add);
-    for_rows(t_rows_of(y), r->columns, causal_back_rows, r);
+    parallel_rows(t_rows_of(y), r->columns, causal_back_rows, r);
 }
 
 Tensor *t_causal(Tensor *scores)
@@ -325,7 +320,7 @@ Tensor *t_causal_window(Tensor *scores, int window)
     r->window = window;
     r->x = x->data;
     r->y = y->data;
-    for_rows(t_rows_of(x), r->columns, causal_rows, r);
+    parallel_rows(t_rows_of(x), r->columns, causal_rows, r);
     return y;
 }
 
@@ -402,7 +397,7 @@ static void cross_entropy_backward(Op *op)
         return;
     r->dx = op_grad(op, 0, NULL);
     r->factor = *op_gout(op) / (float)r->counted;
-    for_rows(t_rows_of(x), r->columns, cross_entropy_back_rows, r);
+    parallel_rows(t_rows_of(x), r->columns, cross_entropy_back_rows, r);
 }
 
 Tensor *t_cross_entropy(Tensor *logits, const Ids *targets)
@@ -439,7 +434,7 @@ Tensor *t_cross_entropy_smoothed(Tensor *logits, const Ids *targets, float smoot
     r->loss = tape_alloc(op_tape(op), bytes);
     r->max = tape_alloc(op_tape(op), bytes);
     r->scale = tape_alloc(op_tape(op), bytes);
-    for_rows(targets->size, r->columns, cross_entropy_rows, r);
+    parallel_rows(targets->size, r->columns, cross_entropy_rows, r);
 
     double sum = 0;
     for (long i = 0; i < targets->size; i++)

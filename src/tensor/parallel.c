@@ -235,6 +235,13 @@ void parallel_for(long count, long grain, void (*work)(long, long, void *), void
     }
 }
 
+enum { WORTH_IT = 16384 /* numbers for which another thread pays */ };
+
+void parallel_rows(long rows, long columns, void (*work)(long, long, void *), void *context)
+{
+    parallel_for(rows, 1 + WORTH_IT / (columns + 1), work, context);
+}
+
 /* ---- Sums ---- */
 
 enum { PARTS = 8, APART = 16 /* floats: threads write to different cache lines */ };

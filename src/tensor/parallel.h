@@ -22,6 +22,10 @@ int parallel_thread_count(void);
 void parallel_for(long count, long grain, void (*work)(long from, long to, void *context),
                   void *context);
 
+/* The same for rows of so many numbers each, in ranges for which another thread pays. */
+void parallel_rows(long rows, long columns, void (*work)(long from, long to, void *context),
+                   void *context);
+
 /* Adds to `sum`, an array of `size` floats, what `count` items give to it, as the gradient of
  * a weight is made by all rows. The items are cut into a few parts, the same for any number
  * of threads. Work is called for each part, with an array of zeros, `size` of them, to which

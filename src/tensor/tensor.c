@@ -205,6 +205,16 @@ bool t_is_contiguous(const Tensor *x)
     return true;
 }
 
+long t_place(const Tensor *x, long i)
+{
+    long place = 0;
+    for (int d = x->rank - 1; d >= 0; d--) {
+        place += i % x->shape[d] * x->stride[d];
+        i /= x->shape[d];
+    }
+    return place;
+}
+
 float t_item(const Tensor *x)
 {
     if (t_size(x) != 1)

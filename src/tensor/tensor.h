@@ -176,7 +176,8 @@ float *t_grad(const Tensor *x);
 long t_size(const Tensor *x);    /* how many elements */
 long t_rows_of(const Tensor *x); /* how many rows of the last dimension */
 bool t_is_contiguous(const Tensor *x);
-float t_item(const Tensor *x); /* the value of a tensor of one element */
+float t_item(const Tensor *x);         /* the value of a tensor of one element */
+long t_place(const Tensor *x, long i); /* where element i, row by row, lies after data */
 
 /* The shape that a and b broadcast to, all but their last `except` dimensions, which are
  * left to the caller; returns its rank, those included. Aborts in the name of `op` if they
