@@ -176,8 +176,10 @@ figures: figures-00 figures-01 figures-02 figures-04
 
 figures-00: $(BUILD)/chapter-00
 	$(BUILD)/chapter-00 moons --out runs/$@
+	$(BUILD)/chapter-00 bigram --out runs/$@
 	rm -f chapters/00-autograd/figures/*
 	cp runs/$@/moons.svg chapters/00-autograd/figures/moons.svg
+	cp runs/$@/pairs.svg chapters/00-autograd/figures/pairs.svg
 
 figures-01: $(BUILD)/chapter-01
 	$(BUILD)/chapter-01 train --out runs/$@

@@ -23,8 +23,12 @@ typedef struct {
 } Drawing;
 
 static const Drawing drawings[] = {
-    {"00-autograd", BUILD "/chapter-00 moons --steps 3 --out $OUT",
-     BUILD "/chapter-00 moons --out $OUT", NULL},
+    {"00-autograd",
+     BUILD "/chapter-00 moons --steps 3 --out $OUT && " BUILD
+           "/chapter-00 bigram --bigram-steps 1 --out $OUT",
+     BUILD "/chapter-00 moons --out $OUT && " BUILD
+           "/chapter-00 bigram --bigram-steps 1 --out $OUT",
+     NULL},
     {"01-rnn",
      BUILD "/chapter-01 train --steps 3 --eval-every 1 --width 8 --out $OUT && " BUILD
            "/chapter-01 memory --steps 1 --out $OUT",

@@ -472,6 +472,24 @@ START_TEST(names_at_the_ends_of_lines_do_not_overlap)
 }
 END_TEST
 
+START_TEST(a_legend_names_lines_from_the_top_without_leaders)
+{
+    const double x[] = {0, 1, 5}, low[] = {0, 1, 0}, high[] = {2, 0, 3};
+    PlotLine lines[] = {{.name = "a", .x = x, .y = low, .count = 2},
+                        {.name = "b", .x = x, .y = high, .count = 3}};
+    Chart chart = {.lines = lines, .count = 2};
+    for (int legend = 0; legend < 2; legend++) {
+        chart.legend = legend;
+        char *svg = chart_picture(&chart);
+        ck_assert(!strstr(svg, "class=\"leader") == legend);
+        const char *a = strstr(svg, ">a<"), *b = strstr(svg, ">b<");
+        ck_assert(a && b);
+        ck_assert((a < b) == legend); /* the higher line comes first without a legend */
+        free(svg);
+    }
+}
+END_TEST
+
 /* ---- heat maps ---- */
 
 START_TEST(a_heat_map_colours_its_values_and_leaves_nan_blank)
@@ -699,6 +717,7 @@ SUITE("plot", 4, a_chart_says_what_it_shows, a_line_goes_where_the_data_go,
       markers_are_dots_at_the_points, markers_keep_their_distance,
       names_that_must_move_stay_around_their_lines,
       names_at_the_ends_of_lines_do_not_overlap,
+      a_legend_names_lines_from_the_top_without_leaders,
       a_heat_map_colours_its_values_and_leaves_nan_blank,
       values_beyond_the_given_range_have_the_colours_of_its_ends,
       long_column_names_are_slanted, a_large_heat_map_shows_means_of_blocks,

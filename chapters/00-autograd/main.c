@@ -6,7 +6,7 @@
 #include "mlp_tensors.h"
 #include "tensor/ops.h"
 #include "nn/optim.h"
-#include "plot/plot.h"
+#include "pictures.h"
 #include "run/program.h"
 #include "text/text.h"
 #include "text/tokenizer.h"
@@ -55,86 +55,6 @@ static bool run_number(void *settings, Error *error)
 
 /* ---- 2. Neurons that separate two moons ---- */
 
-enum { GRID = 80 };
-
-/* A picture of lines: pairs of points with a gap after each. */
-typedef struct {
-    double x[3 * 4 * GRID * GRID], y[3 * 4 * GRID * GRID];
-    int count;
-} Strokes;
-
-static void stroke_to(Strokes *s, double x, double y)
-{
-    s->x[s->count] = x;
-    s->y[s->count++] = y;
-}
-
-/* Where the score is 0 on the way from one corner to another, if it changes sign there. */
-static bool crossing(const double a[3], const double b[3], double *x, double *y)
-{
-    if ((a[2] > 0) == (b[2] > 0))
-        return false;
-    double part = a[2] / (a[2] - b[2]);
-    *x = a[0] + part * (b[0] - a[0]);
-    *y = a[1] + part * (b[1] - a[1]);
-    return true;
-}
-
-/* The line on which the network is undecided: in each small square, from the side on which
- * the sign changes to the other one. */
-static void trace_boundary(const Mlp *mlp, Strokes *s)
-{
-    static double corner[GRID + 1][GRID + 1][3];
-    for (int i = 0; i <= GRID; i++)
-        for (int j = 0; j <= GRID; j++) {
-            double x = -1.6 + 4.2 * i / GRID, y = -1.1 + 2.7 * j / GRID;
-            corner[i][j][0] = x;
-            corner[i][j][1] = y;
-            corner[i][j][2] = mlp_value(mlp, x, y);
-        }
-    for (int i = 0; i < GRID; i++)
-        for (int j = 0; j < GRID; j++) {
-            const double *around[5] = {corner[i][j], corner[i + 1][j], corner[i + 1][j + 1],
-                                       corner[i][j + 1], corner[i][j]};
-            int found = 0;
-            for (int side = 0; side < 4; side++) {
-                double x, y;
-                if (!crossing(around[side], around[side + 1], &x, &y))
-                    continue;
-                stroke_to(s, x, y);
-                if (++found % 2 == 0)
-                    stroke_to(s, NAN, NAN);
-            }
-        }
-}
-
-static bool draw_moons(const char *path, const Mlp *mlp, const Moons *moons, Error *error)
-{
-    Strokes *strokes = allocate(3, sizeof *strokes);
-    for (int i = 0; i < POINTS; i++) { /* a point with gaps around it is drawn as a ring */
-        Strokes *side = &strokes[moons->label[i] > 0];
-        stroke_to(side, moons->x[i][0], moons->x[i][1]);
-        stroke_to(side, NAN, NAN);
-    }
-    trace_boundary(mlp, &strokes[2]);
-    PlotLine lines[] = {
-        {.name = "-1", .x = strokes[0].x, .y = strokes[0].y, .count = strokes[0].count},
-        {.name = "+1", .x = strokes[1].x, .y = strokes[1].y, .count = strokes[1].count},
-        {.name = "score 0",
-         .x = strokes[2].x,
-         .y = strokes[2].y,
-         .count = strokes[2].count},
-    };
-    Chart chart = {.title = "Two moons, and where the network draws the line",
-                   .x_label = "x",
-                   .y_label = "y",
-                   .lines = lines,
-                   .count = 3};
-    bool drawn = plot_lines(path, &chart, error);
-    free(strokes);
-    return drawn;
-}
-
 /* The rate falls from 1 to 0.1: large steps first, small ones to settle. */
 static double rate_at(int step, int steps)
 {
@@ -171,7 +91,56 @@ static bool run_moons(void *settings, Error *error)
     return drawn;
 }
 
-/* ---- 3. The first language model ---- */
+/* ---- 3. From numbers to tensors ---- */
+
+/* Milliseconds of a step in scalars and in tensors: the best of a few rounds. */
+static void race(int hidden, const Moons *moons)
+{
+    Scalars *scalars = scalars_new();
+    Mlp mlp = mlp_new(scalars, hidden, 1);
+    TensorMlp tensors = tensor_mlp_like(&mlp);
+    Tape *tape = tape_new(TAPE_TRAINING, 1);
+    double best[2] = {INFINITY, INFINITY};
+    for (int round = 0; round < 5; round++) {
+        double start = seconds_now();
+        mlp_step(&mlp, moons, 0.01);
+        best[0] = fmin(best[0], seconds_now() - start);
+        start = seconds_now();
+        for (int i = 0; i < 10; i++)
+            tensor_mlp_step(&tensors, tape, moons, 0.01);
+        best[1] = fmin(best[1], (seconds_now() - start) / 10);
+    }
+    printf("   %7d %12d %14.2f %14.3f %10.0f\n", hidden, mlp.count, 1e3 * best[0],
+           1e3 * best[1], best[0] / best[1]);
+    tape_free(tape);
+    tensor_mlp_free(&tensors);
+    scalars_free(scalars);
+}
+
+static bool run_tensors(void *settings, Error *error)
+{
+    const Settings *set = settings;
+    (void)error;
+    Moons moons = moons_new((unsigned)set->seed);
+    printf("3. The same graph with fewer, fatter nodes\n\n"
+           "   %7s %12s %14s %14s %10s\n",
+           "hidden", "parameters", "scalars, ms", "tensors, ms", "ratio");
+    for (int hidden = 16; hidden <= 256; hidden *= 4)
+        race(hidden, &moons);
+    putchar('\n');
+    return true;
+}
+
+/* ---- The network in both, side by side ---- */
+
+static bool run_verify(void *settings, Error *error)
+{
+    const Settings *set = settings;
+    return compare_networks((unsigned)set->seed, 0) ||
+           fail(error, "scalars and tensors do not agree");
+}
+
+/* ---- 4. The first language model ---- */
 
 static bool read_corpus(const Settings *set, Corpus *corpus, Tokenizer **tokenizer,
                         Error *error)
@@ -244,7 +213,7 @@ static bool run_bigram(void *settings, Error *error)
            *smooth = count_pairs(&corpus, V, 1, false);
     const int *token = corpus.token;
     double counted = counts_loss(pairs, V, token, 0, corpus.train);
-    printf("3. The first language model: which character follows which\n\n"
+    printf("4. The first language model: which character follows which\n\n"
            "   %s: %ld characters, %d different ones\n"
            "   knowing nothing      %.4f nats a character\n"
            "   counting characters  %.4f on the validation split\n"
@@ -261,61 +230,14 @@ static bool run_bigram(void *settings, Error *error)
     printf("   counting and learning differ by %.4f\n\n", learned - counted);
     write_bigram(&bigram, tokenizer, (uint64_t)set->seed);
     bigram_free(&bigram);
+    bool drawn = folder_make(set->out, error) &&
+                 draw_pairs(in_folder(set, "pairs.svg"), pairs, tokenizer, error);
     free(unigram);
     free(pairs);
     free(smooth);
     tokenizer_free(tokenizer);
     corpus_free(&corpus);
-    return true;
-}
-
-/* ---- 4. From numbers to tensors ---- */
-
-/* Milliseconds of a step in scalars and in tensors: the best of a few rounds. */
-static void race(int hidden, const Moons *moons)
-{
-    Scalars *scalars = scalars_new();
-    Mlp mlp = mlp_new(scalars, hidden, 1);
-    TensorMlp tensors = tensor_mlp_like(&mlp);
-    Tape *tape = tape_new(TAPE_TRAINING, 1);
-    double best[2] = {INFINITY, INFINITY};
-    for (int round = 0; round < 5; round++) {
-        double start = seconds_now();
-        mlp_step(&mlp, moons, 0.01);
-        best[0] = fmin(best[0], seconds_now() - start);
-        start = seconds_now();
-        for (int i = 0; i < 10; i++)
-            tensor_mlp_step(&tensors, tape, moons, 0.01);
-        best[1] = fmin(best[1], (seconds_now() - start) / 10);
-    }
-    printf("   %7d %12d %14.2f %14.3f %10.0f\n", hidden, mlp.count, 1e3 * best[0],
-           1e3 * best[1], best[0] / best[1]);
-    tape_free(tape);
-    tensor_mlp_free(&tensors);
-    scalars_free(scalars);
-}
-
-static bool run_tensors(void *settings, Error *error)
-{
-    const Settings *set = settings;
-    (void)error;
-    Moons moons = moons_new((unsigned)set->seed);
-    printf("4. The same graph with fewer, fatter nodes\n\n"
-           "   %7s %12s %14s %14s %10s\n",
-           "hidden", "parameters", "scalars, ms", "tensors, ms", "ratio");
-    for (int hidden = 16; hidden <= 256; hidden *= 4)
-        race(hidden, &moons);
-    putchar('\n');
-    return true;
-}
-
-/* ---- The network in both, side by side ---- */
-
-static bool run_verify(void *settings, Error *error)
-{
-    const Settings *set = settings;
-    return compare_networks((unsigned)set->seed, 0) ||
-           fail(error, "scalars and tensors do not agree");
+    return drawn;
 }
 
 /* ---- The program ---- */
@@ -326,10 +248,11 @@ static bool run_all(void *settings, Error *error)
     printf("Chapter 00: from one number that knows its gradient to tensors.\n"
            "Read along in chapters/00-autograd/README.md.\n\n");
     if (!run_number(settings, error) || !run_moons(settings, error) ||
-        !run_bigram(settings, error) || !run_tensors(settings, error) ||
-        !run_verify(settings, error))
+        !run_tensors(settings, error) || !run_verify(settings, error) ||
+        !run_bigram(settings, error))
         return false;
-    printf("%s/moons.svg shows the line between the moons. Try next\n"
+    printf("In %s, moons.svg shows the line between the moons and pairs.svg the table. Try "
+           "next\n"
            "  build/chapter-00 moons --hidden 3\n"
            "  build/chapter-00 bigram --data data/milton.txt\n",
            set->out);
@@ -340,9 +263,9 @@ static const Verb verbs[] = {
     {"", run_all, "all of the chapter, in order"},
     {"number", run_number, "a number that knows its gradient"},
     {"moons", run_moons, "neurons that separate two moons"},
-    {"bigram", run_bigram, "the first language model"},
     {"tensors", run_tensors, "the same network in scalars and in tensors: a race"},
-    {"verify", run_verify, "the same network in both, side by side"}};
+    {"verify", run_verify, "the same network in both, side by side"},
+    {"bigram", run_bigram, "the first language model"}};
 
 int main(int argc, char **argv)
 {

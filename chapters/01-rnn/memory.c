@@ -164,8 +164,11 @@ static bool draw(const char *out, const Results *results, Error *error)
         lag[i] = lags[i];
     for (int c = 0; c < CELLS; c++) {
         const char *name = cell_name((CellKind)c);
-        recalled[c] = (PlotLine){
-            .name = name, .x = lag, .y = results->recalled[c], .count = LAGS};
+        recalled[c] = (PlotLine){.name = name,
+                                 .x = lag,
+                                 .y = results->recalled[c],
+                                 .count = LAGS,
+                                 .markers = true};
         gradients[2 * c] = (PlotLine){
             .y = results->fresh[c], .count = REACH + 1, .dashed = true, .faint = true};
         gradients[2 * c + 1] = (PlotLine){

@@ -141,7 +141,9 @@ static long symbols_per_step(const Pronouncer *p)
 static bool fill_learner(Run *run, Learner *learner, Error *error)
 {
     (void)error;
-    learner->tokens_per_step = symbols_per_step((const Pronouncer *)run);
+    const Pronouncer *p = (const Pronouncer *)run;
+    learner->tokens_per_step = symbols_per_step(p);
+    learner->training_loss = p->smoothing > 0 ? "training, smoothed" : "training";
     learner->loss = batch_loss;
     learner->validate = validation_loss;
     learner->show = run->shows ? show : NULL;

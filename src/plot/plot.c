@@ -391,8 +391,9 @@ static int gather_labels(const Field *f, Label *labels)
         colour += !line->faint;
     }
     for (int i = 0; i < count; i++) {
-        labels[i].end = fmin(fmax(place(&f->y, labels[i].end), f->top), f->bottom);
-        labels[i].y = labels[i].end;
+        double end = chart->legend ? f->top + 15 * i : place(&f->y, labels[i].end);
+        labels[i].x = chart->legend ? f->right : labels[i].x;
+        labels[i].y = labels[i].end = fmin(fmax(end, f->top), f->bottom);
     }
     return count;
 }

@@ -15,7 +15,7 @@
 #include "base/error.h"
 
 typedef struct {
-    const char *name;    /* written at the end of the line; NULL for none */
+    const char *name; /* written at the end of the line, or see `legend`; NULL for none */
     const double *x, *y; /* `x` may be NULL: 0, 1, 2 ... */
     int count;
     bool dashed;
@@ -33,6 +33,8 @@ typedef struct {
 typedef struct {
     const char *title, *x_label, *y_label; /* each may be NULL */
     bool log_x, log_y;
+    bool
+        legend; /* names in order from the top, for lines that end anywhere: points, rings */
     double y_least, y_most; /* what lies outside is cut off; both 0: all that there is */
     const PlotLine *lines;  /* the ninth has the colour of the first again */
     int count;

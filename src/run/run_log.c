@@ -154,20 +154,24 @@ static void losses_of(const RunLog *log, double *numbers, int counts[2])
 }
 
 bool run_log_draw(const RunLog *log, const char *path, const char *title,
-                  const PlotReference *levels, int level_count, Error *error)
+                  const char *training, const PlotReference *levels, int level_count,
+                  Error *error)
 {
     size_t n = (size_t)log->points;
     double *numbers = allocate(4 * n, sizeof *numbers);
     int counts[2];
     losses_of(log, numbers, counts);
     PlotLine lines[] = {
-        {.name = "training", .x = numbers, .y = numbers + n, .count = counts[0]},
+        {.name = training, .x = numbers, .y = numbers + n, .count = counts[0]},
         {.name = "validation",
          .x = numbers + 2 * n,
          .y = numbers + 3 * n,
-         .count = counts[1]},
+         .count = counts[1],
+         .markers = true},
     };
-    Chart chart = {.title = title,
+    char falls[200];
+    snprintf(falls, sizeof falls, "%s: how the loss falls", title);
+    Chart chart = {.title = falls,
                    .x_label = "step",
                    .y_label = "loss, nats per token",
                    .lines = lines,

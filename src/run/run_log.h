@@ -47,9 +47,11 @@ bool run_log_add(RunLog *log, LogRow row, Error *error);
 /* Waits until the file is on the disk. Returns its length; -1 with a sentence. */
 long run_log_sync(RunLog *log, Error *error);
 
-/* Draws both losses into an SVG, and lines at losses to compare with. */
+/* Draws both losses into an SVG, and lines at losses to compare with. `title`
+ * names the model, `training` the training loss. */
 bool run_log_draw(const RunLog *log, const char *path, const char *title,
-                  const PlotReference *levels, int level_count, Error *error);
+                  const char *training, const PlotReference *levels, int level_count,
+                  Error *error);
 
 bool run_log_close(RunLog *log, Error *error);
 

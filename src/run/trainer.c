@@ -321,7 +321,8 @@ static bool evaluate(Training *t, Error *error)
     }
     if (l->show)
         l->show(l->model, t->step);
-    return run_log_draw(&t->log, in_folder(t, "loss.svg"), t->set->title, l->levels,
+    return run_log_draw(&t->log, in_folder(t, "loss.svg"), t->set->title,
+                        l->training_loss ? l->training_loss : "training", l->levels,
                         l->level_count, error) &&
            save_state(t, error);
 }

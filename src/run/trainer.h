@@ -40,6 +40,7 @@ typedef struct {
     /* Called after each step of the optimizer, with its tape. NULL: no need. */
     void (*stepped)(void *model, Tape *tape);
 
+    const char *training_loss;   /* its name in the picture; NULL: "training" */
     const PlotReference *levels; /* losses to compare with, for the picture */
     int level_count;
 
