@@ -472,6 +472,19 @@ START_TEST(names_at_the_ends_of_lines_do_not_overlap)
 }
 END_TEST
 
+START_TEST(numbers_stand_where_ticks_are_given)
+{
+    const double x[] = {5, 40, 160}, y[] = {1, 2, 3};
+    PlotLine line = {.x = x, .y = y, .count = 3};
+    Chart chart = {
+        .lines = &line, .count = 1, .log_x = true, .x_ticks = x, .x_tick_count = 3};
+    char *svg = chart_picture(&chart);
+    ck_assert(strstr(svg, ">5<") && strstr(svg, ">40<") && strstr(svg, ">160<"));
+    ck_assert(!strstr(svg, ">100<"));
+    free(svg);
+}
+END_TEST
+
 START_TEST(a_legend_names_lines_from_the_top_without_leaders)
 {
     const double x[] = {0, 1, 5}, low[] = {0, 1, 0}, high[] = {2, 0, 3};
@@ -716,7 +729,7 @@ SUITE("plot", 4, a_chart_says_what_it_shows, a_line_goes_where_the_data_go,
       many_noisy_lines_stay_small, a_faint_line_has_the_colour_of_the_next,
       markers_are_dots_at_the_points, markers_keep_their_distance,
       names_that_must_move_stay_around_their_lines,
-      names_at_the_ends_of_lines_do_not_overlap,
+      names_at_the_ends_of_lines_do_not_overlap, numbers_stand_where_ticks_are_given,
       a_legend_names_lines_from_the_top_without_leaders,
       a_heat_map_colours_its_values_and_leaves_nan_blank,
       values_beyond_the_given_range_have_the_colours_of_its_ends,

@@ -179,6 +179,8 @@ static bool draw(const char *out, const Results *results, Error *error)
                           .x_label = "lag",
                           .y_label = "share recalled",
                           .log_x = true,
+                          .x_ticks = lag,
+                          .x_tick_count = LAGS,
                           .lines = recalled,
                           .count = CELLS,
                           .references = &chance,

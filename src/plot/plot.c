@@ -174,6 +174,16 @@ static void find_ranges(const Chart *chart, Range *x, Range *y)
         *y = (Range){chart->y_least, chart->y_most};
 }
 
+static int given_ticks(const Chart *chart, Tick *ticks)
+{
+    int count = 0;
+    for (; count < chart->x_tick_count && count < TICKS_MOST; count++) {
+        double x = chart->x_ticks[count];
+        ticks[count] = (Tick){x, number_readable(x, x, fabs(x))};
+    }
+    return count;
+}
+
 /* Divides the picture: names to the right, numbers to the left and below. */
 static Field lay_out(const Chart *chart)
 {
@@ -197,7 +207,8 @@ static Field lay_out(const Chart *chart)
               fmin(names > 0 ? names + 10 : 8, CHART_WIDTH / 2.5);
     f.x = scale_over(x, chart->log_x, 0, f.left, f.right);
     complete(&f.x, X_TICKS);
-    f.x_tick_count = scale_ticks(&f.x, X_TICKS, f.x_ticks);
+    f.x_tick_count = chart->x_ticks ? given_ticks(chart, f.x_ticks)
+                                    : scale_ticks(&f.x, X_TICKS, f.x_ticks);
     return f;
 }
 

@@ -33,6 +33,8 @@ typedef struct {
 typedef struct {
     const char *title, *x_label, *y_label; /* each may be NULL */
     bool log_x, log_y;
+    const double *x_ticks; /* where numbers stand; NULL: at round ones */
+    int x_tick_count;
     bool
         legend; /* names in order from the top, for lines that end anywhere: points, rings */
     double y_least, y_most; /* what lies outside is cut off; both 0: all that there is */
