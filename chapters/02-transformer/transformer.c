@@ -7,7 +7,7 @@
 
 /* ---- Making one ---- */
 
-/* Glorot and Bengio 2010: what comes out varies as much as what goes in, both pronunciations. */
+/* Glorot and Bengio 2010: what comes out varies as much as what goes in, both ways. */
 static Init xavier(int in, int out)
 {
     return uniform(sqrt(6.0 / (in + out)));
