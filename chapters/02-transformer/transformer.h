@@ -50,7 +50,7 @@ typedef struct {
 } DecoderLayer;
 
 typedef struct {
-    Model model; /* for its parameters and its end: it is no language model */
+    Model model; /* its parameters, and how it is freed; it predicts no next token */
     TransformerConfig config;
     Tensor *source_embedding, *target_embedding; /* (V, C) */
     EncoderLayer *encoder;
