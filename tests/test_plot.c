@@ -498,8 +498,8 @@ START_TEST(a_legend_names_lines_from_the_top_without_leaders)
         ck_assert(leaders != (bool)legend);
         const char *a = strstr(svg, ">a<"), *b = strstr(svg, ">b<");
         ck_assert(a && b);
-        ck_assert((a < b) ==
-                  (bool)legend); /* the higher line comes first without a legend */
+        /* Without a legend the higher line comes first. */
+        ck_assert((a < b) == (bool)legend);
         free(svg);
     }
 }

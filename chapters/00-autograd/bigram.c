@@ -18,11 +18,17 @@ double *count_pairs(const Corpus *corpus, int V, double extra, bool unigram)
     return count;
 }
 
-double counts_loss(const double *count, int V, const int *token, long from, long to)
+double *row_sums(const double *count, int V)
 {
-    double *sum = allocate((size_t)V, sizeof *sum), loss = 0;
+    double *sum = allocate((size_t)V, sizeof *sum);
     for (int i = 0; i < V * V; i++)
         sum[i / V] += count[i];
+    return sum;
+}
+
+double counts_loss(const double *count, int V, const int *token, long from, long to)
+{
+    double *sum = row_sums(count, V), loss = 0;
     for (long i = from + 1; i < to; i++) {
         int before = token[i - 1], after = token[i];
         loss -= log(count[before * V + after] / sum[before]);

@@ -10,6 +10,9 @@
  * j]. Infinite if something comes that has no count. */
 double counts_loss(const double *count, int V, const int *token, long from, long to);
 
+/* What the rows of a table (V, V) add up to, (V); to be freed. */
+double *row_sums(const double *count, int V);
+
 /* How often j follows i in the training split, plus `extra` for each pair, (V, V); to be
  * freed. With V rows that are all alike instead if `unigram`: how often j comes at all. */
 double *count_pairs(const Corpus *corpus, int V, double extra, bool unigram);

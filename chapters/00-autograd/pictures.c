@@ -1,5 +1,6 @@
 /* pictures.c - what this chapter draws: the line between the moons, and the table of pairs. */
 #include "pictures.h"
+#include "bigram.h"
 #include "plot/plot.h"
 
 #include <math.h>
@@ -93,25 +94,14 @@ bool draw_moons(const char *path, const Mlp *mlp, const Moons *moons, Error *err
 
 enum { SHOWN = 30 /* characters at most */ };
 
-static double row_sum(const double *count, int V, int row)
-{
-    double sum = 0;
-    for (int j = 0; j < V; j++)
-        sum += count[row * V + j];
-    return sum;
-}
-
 /* The most frequent characters, in their own order; returns how many. */
-static int most_frequent(const double *count, int V, int *shown)
+static int most_frequent(const double *sum, int V, int *shown)
 {
     int n = 0;
     for (int i = 0; i < V; i++) {
         int ahead = 0;
-        double own = row_sum(count, V, i);
-        for (int j = 0; j < V; j++) {
-            double other = row_sum(count, V, j);
-            ahead += other > own || (other == own && j < i);
-        }
+        for (int j = 0; j < V; j++)
+            ahead += sum[j] > sum[i] || (sum[j] == sum[i] && j < i);
         if (ahead < SHOWN)
             shown[n++] = i;
     }
@@ -122,7 +112,8 @@ bool draw_pairs(const char *path, const double *count, const Tokenizer *tokenize
                 Error *error)
 {
     int V = tokenizer_size(tokenizer), shown[SHOWN];
-    int n = most_frequent(count, V, shown);
+    double *sum = row_sums(count, V);
+    int n = most_frequent(sum, V, shown);
     char text[SHOWN][8];
     const char *name[SHOWN];
     float share[SHOWN * SHOWN];
@@ -132,10 +123,10 @@ bool draw_pairs(const char *path, const double *count, const Tokenizer *tokenize
         memcpy(text[i], bytes, (size_t)length);
         text[i][length] = 0;
         name[i] = text[i];
-        double sum = row_sum(count, V, shown[i]);
         for (int j = 0; j < n; j++)
-            share[i * n + j] = (float)(count[shown[i] * V + shown[j]] / sum);
+            share[i * n + j] = (float)(count[shown[i] * V + shown[j]] / sum[shown[i]]);
     }
+    free(sum);
     HeatMap map = {.title = "Which character follows which",
                    .x_label = "the next character",
                    .y_label = "a character",

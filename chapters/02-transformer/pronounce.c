@@ -143,7 +143,8 @@ static bool fill_learner(Run *run, Learner *learner, Error *error)
     (void)error;
     const Pronouncer *p = (const Pronouncer *)run;
     learner->tokens_per_step = symbols_per_step(p);
-    learner->training_loss = p->smoothing > 0 ? "training, smoothed" : "training";
+    if (p->smoothing > 0)
+        learner->training_loss = "training, smoothed";
     learner->loss = batch_loss;
     learner->validate = validation_loss;
     learner->show = run->shows ? show : NULL;

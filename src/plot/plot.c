@@ -11,7 +11,8 @@ enum {
     CHART_HEIGHT = 400,
     X_TICKS = 6, /* about so many */
     Y_TICKS = 4,
-    TICKS_MOST = 32
+    TICKS_MOST = 32,
+    NAME_DISTANCE = 15 /* pixels from one name in the margin to the next */
 };
 
 /* ---- scales ---- */
@@ -358,7 +359,6 @@ typedef struct {
 /* Orders the labels from top to bottom and pushes apart those that would overlap. */
 static void spread(Label *labels, int count, double top, double bottom)
 {
-    const double distance = 15;
     for (int i = 1; i < count; i++) {
         Label label = labels[i];
         int j = i;
@@ -368,17 +368,17 @@ static void spread(Label *labels, int count, double top, double bottom)
     }
     for (int round = 0; round < 100; round++)
         for (int i = 1; i < count; i++) {
-            double missing = distance - (labels[i].y - labels[i - 1].y);
+            double missing = NAME_DISTANCE - (labels[i].y - labels[i - 1].y);
             if (missing > 0) {
                 labels[i - 1].y -= missing / 2;
                 labels[i].y += missing / 2;
             }
         }
     for (int i = 0; i < count; i++)
-        labels[i].y = fmax(labels[i].y, i ? labels[i - 1].y + distance - 0.1 : top);
+        labels[i].y = fmax(labels[i].y, i ? labels[i - 1].y + NAME_DISTANCE - 0.1 : top);
     for (int i = count - 1; i >= 0; i--)
         labels[i].y = fmin(labels[i].y,
-                           i < count - 1 ? labels[i + 1].y - distance : bottom);
+                           i < count - 1 ? labels[i + 1].y - NAME_DISTANCE : bottom);
 }
 
 static int gather_labels(const Field *f, Label *labels)
@@ -402,9 +402,14 @@ static int gather_labels(const Field *f, Label *labels)
         colour += !line->faint;
     }
     for (int i = 0; i < count; i++) {
-        double end = chart->legend ? f->top + 15 * i : place(&f->y, labels[i].end);
-        labels[i].x = chart->legend ? f->right : labels[i].x;
-        labels[i].y = labels[i].end = fmin(fmax(end, f->top), f->bottom);
+        Label *label = &labels[i];
+        if (chart->legend) {
+            label->x = f->right;
+            label->end = f->top + NAME_DISTANCE * i;
+        } else {
+            label->end = place(&f->y, label->end);
+        }
+        label->y = label->end = fmin(fmax(label->end, f->top), f->bottom);
     }
     return count;
 }

@@ -35,8 +35,7 @@ typedef struct {
     bool log_x, log_y;
     const double *x_ticks; /* where numbers stand; NULL: at round ones */
     int x_tick_count;
-    bool
-        legend; /* names in order from the top, for lines that end anywhere: points, rings */
+    bool legend; /* names from the top, for lines that end anywhere, such as rings */
     double y_least, y_most; /* what lies outside is cut off; both 0: all that there is */
     const PlotLine *lines;  /* the ninth has the colour of the first again */
     int count;
